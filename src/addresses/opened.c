@@ -165,7 +165,12 @@ void opened_close(struct address_entry *e)
 
 size_t opened_release(struct address_entry *e, uint16_t port)
 {
-    return e->opened ? open_ports_close_one(e->opened->all, &e->opened->ports, port) : 0;
+    struct opened *o = e->opened;
+
+    if (!o)
+        return 0;
+    o->tried_at = 0; /* the next look-up sees whose server has the port */
+    return open_ports_close_one(o->all, &o->ports, port);
 }
 
 void opened_close_all(struct addresses *a)

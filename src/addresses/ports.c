@@ -73,7 +73,7 @@ static enum err open_either(struct addresses *a, struct open_port *p, uint32_t a
 
     if (a->config->address_per_port)
         e = share_port(a, p, why);
-    return e == ERR_IN_USE || e == ERR_FORBIDDEN ? open_own(a, p, address, why) : e;
+    return e && e != ERR_NO_FILES ? open_own(a, p, address, why) : e;
 }
 
 static enum err open_port(struct addresses *a, const struct open_ports *mine,
@@ -211,36 +211,67 @@ static enum err make_room(struct addresses *a, const struct open_ports *p,
 /* The problem is noted for one of the ports. */
 static bool find_room(struct addresses *a, struct open_ports *p)
 {
-    struct diag why = { "" };
-    enum err e = make_room(a, p, &why);
+    struct problem found = { .seen_at = a->sched->now };
     size_t first = 0;
 
-    if (!e)
+    found.error = make_room(a, p, &found.why);
+    if (!found.error)
         return true;
     while (!needs_socket(a, &p->at[first]))
         first++;
-    problems_note(&a->problems, a->sched->now, p->at[first].declared.local, e, &why);
-    refuse(p, e, &why);
+    found.port = p->at[first].declared.local;
+    problems_note(&a->problems, &found, (struct in_addr){ 0 });
+    refuse(p, found.error, &found.why);
     return false;
+}
+
+/* A released port is for a server of this user.  What could not be bound although no program
+ * listens there has a socket that may begin to listen. */
+static enum err find_user(struct addresses *a, uint16_t port, struct in_addr at,
+                          struct problem *ret)
+{
+    bool everywhere, released = port_is_released(a, port);
+    enum err e = service_port_user(at, port, &everywhere, &ret->why);
+
+    ret->address = everywhere ? 0 : at.s_addr;
+    if (!e && !released)
+        return diag_set(&ret->why, ERR_FORBIDDEN,
+                        "port %u is in use, by a socket whose user is not visible", port);
+    return e == ERR_IN_USE && released ? OK : e;
+}
+
+static enum err try_to_open(struct addresses *a, const struct open_ports *all,
+                            struct open_port *p, struct in_addr at, struct problem *ret)
+{
+    enum err e = ERR_IN_USE;
+
+    if (!port_is_released(a, ret->port))
+        e = open_port(a, all, p, ntohl(at.s_addr), &ret->why);
+    return e == ERR_IN_USE ? find_user(a, ret->port, at, ret) : e;
+}
+
+/* Only where a server of this user or of root listens, or no other user's program can, clients may
+ * be sent. */
+static bool is_safe(enum err e)
+{
+    return e == OK || e == ERR_IN_USE || e == ERR_ACCESS;
 }
 
 static void try_port(struct addresses *a, struct open_ports *all, struct open_port *p,
                      uint32_t address)
 {
-    struct diag why = { "" };
-    uint16_t port = p->declared.local;
+    const struct in_addr at = { htonl(address) };
+    struct problem found = { .port = p->declared.local, .seen_at = a->sched->now };
 
-    if (port_is_open(p) || port_is_released(a, port))
+    if (port_is_open(p))
         return;
-    enum err e = open_port(a, all, p, address, &why);
-    if (e)
-        problems_note(&a->problems, a->sched->now, port, e, &why);
+    found.error = try_to_open(a, all, p, at, &found);
+    if (found.error)
+        problems_note(&a->problems, &found, at);
     else
-        problems_end(&a->problems, port);
-    if (e == ERR_FORBIDDEN)
-        refuse(all, ERR_IN_USE, &why);
-    else if (e == ERR_NO_FILES)
-        refuse(all, e, &why);
+        problems_end(&a->problems, found.port, at);
+    if (!is_safe(found.error))
+        refuse(all, found.error == ERR_FORBIDDEN ? ERR_IN_USE : found.error, &found.why);
 }
 
 void open_ports_follow(struct addresses *a, struct open_ports *p, uint32_t address,

@@ -3,35 +3,47 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "listen/service_socket.h"
 
 LOG_MODULE(addresses);
 
-static struct problem *find_problem(const struct problems *p, uint16_t port,
-                                    enum err error)
+static struct problem *find_problem(const struct problems *p, const struct problem *like)
 {
     for (size_t i = 0; i < p->count; i++)
-        if (p->at[i].port == port && p->at[i].error == error)
+        if (p->at[i].port == like->port && p->at[i].error == like->error &&
+            p->at[i].address == like->address)
             return &p->at[i];
     return NULL;
 }
 
-void problems_note(struct problems *p, uint64_t now, uint16_t port, enum err error,
-                   const struct diag *why)
+static void name_program(struct problem *p, struct in_addr at)
 {
-    struct problem *there = find_problem(p, port, error);
+    p->named_at = p->seen_at;
+    if (p->error == ERR_IN_USE)
+        service_port_explain(at, p->port, &p->why);
+}
+
+void problems_note(struct problems *p, const struct problem *found, struct in_addr at)
+{
+    struct problem *there = find_problem(p, found);
 
     if (there) {
-        there->seen_at = now;
-        there->why = *why;
+        there->seen_at = found->seen_at;
+        if (there->seen_at - there->named_at < PROBLEM_NAME_MS)
+            return;
+        there->why = found->why;
+        name_program(there, at);
         return;
     }
     if (p->count == PROBLEMS_MAX)
         return;
     p->at = xrealloc(p->at, (p->count + 1) * sizeof(*p->at));
-    p->at[p->count++] =
-        (struct problem){ .port = port, .error = error, .seen_at = now, .why = *why };
+    there = &p->at[p->count++];
+    *there = *found;
+    name_program(there, at);
     log_warn(NO_ID, "a port of a service is not listened on at its address",
-             LOG_U("port", port), LOG_S("reason", diag_text(why, error)));
+             LOG_U("port", there->port),
+             LOG_S("reason", diag_text(&there->why, there->error)));
 }
 
 static void remove_problem(struct problems *p, size_t i)
@@ -39,10 +51,10 @@ static void remove_problem(struct problems *p, size_t i)
     p->at[i] = p->at[--p->count];
 }
 
-void problems_end(struct problems *p, uint16_t port)
+void problems_end(struct problems *p, uint16_t port, struct in_addr at)
 {
     for (size_t i = p->count; i-- > 0;)
-        if (p->at[i].port == port)
+        if (p->at[i].port == port && (!p->at[i].address || p->at[i].address == at.s_addr))
             remove_problem(p, i);
 }
 

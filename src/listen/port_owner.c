@@ -41,13 +41,13 @@ static bool collides(const char *theirs, const char *ours)
     return strcmp(theirs, ours) == 0 || is_any(theirs) || is_any(ours);
 }
 
-/* The inode of the socket that listens there, or 0. */
-static unsigned long listening_inode(const char *table, const char *address,
-                                     uint16_t port, uint32_t *ret_uid)
+static bool find_listening(const char *table, const char *address, uint16_t port,
+                           struct port_user *ret)
 {
     char line[512], theirs[ADDRESS_HEX];
-    unsigned long found = 0, inode;
+    unsigned long inode;
     unsigned their_port, state, uid;
+    bool found = false;
     FILE *f = fopen(table, "re");
 
     while (f && !found && fgets(line, sizeof(line), f)) {
@@ -56,8 +56,8 @@ static unsigned long listening_inode(const char *table, const char *address,
         if (n != 5 || state != TCP_LISTENING || their_port != port ||
             !collides(theirs, address))
             continue;
-        found = inode;
-        *ret_uid = uid;
+        found = true;
+        *ret = (struct port_user){ uid, inode, is_any(theirs) };
     }
     if (f)
         fclose(f);
@@ -122,18 +122,24 @@ static void name_of(long pid, char *out, size_t room)
         fclose(f);
 }
 
-bool port_owner_find(const struct sockaddr *sa, uint16_t port, struct port_owner *ret)
+bool port_user_find(const struct sockaddr *sa, uint16_t port, struct port_user *ret)
 {
     char address[ADDRESS_HEX];
 
-    *ret = (struct port_owner){ 0 };
     address_hex(sa, address);
-    unsigned long inode = listening_inode("/proc/net/tcp", address, port, &ret->uid);
-    if (!inode)
-        inode = listening_inode("/proc/net/tcp6", address, port, &ret->uid);
-    if (!inode)
+    return find_listening("/proc/net/tcp", address, port, ret) ||
+           find_listening("/proc/net/tcp6", address, port, ret);
+}
+
+bool port_owner_find(const struct sockaddr *sa, uint16_t port, struct port_owner *ret)
+{
+    struct port_user user;
+
+    *ret = (struct port_owner){ 0 };
+    if (!port_user_find(sa, port, &user))
         return false;
-    ret->pid = owner_of(inode);
+    ret->uid = user.uid;
+    ret->pid = owner_of(user.inode);
     if (ret->pid)
         name_of(ret->pid, ret->name, sizeof(ret->name));
     return true;

@@ -13,13 +13,22 @@
 
 #include "base/err.h"
 
+/* Whose socket listens there; read from one file. */
+struct port_user {
+    uint32_t uid;
+    unsigned long inode;
+    bool everywhere; /* at every address, not only at this one */
+};
+bool port_user_find(const struct sockaddr *sa, uint16_t port, struct port_user *ret);
+
 struct port_owner {
     uint32_t uid;  /* of the socket */
     long pid;      /* 0: it is not visible */
     char name[32]; /* of the program; "": likewise */
 };
 
-/* The process that listens on this port, at this address or one that includes it.  False: there
+/* The same with the process, for which the open files of all processes are looked at.
+ * The process that listens on this port, at this address or one that includes it.  False: there
  * is none. */
 bool port_owner_find(const struct sockaddr *sa, uint16_t port, struct port_owner *ret);
 

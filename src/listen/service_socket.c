@@ -14,33 +14,51 @@
 
 #define DEVICE "lo"
 
-/* Programs of root and of this user could do more than listen there.  A socket that is bound and
- * does not listen has no visible owner; it may begin to listen. */
-static enum err explain_owner(const struct sockaddr_in *sa, struct diag *why)
+static struct sockaddr_in place_of(struct in_addr at, uint16_t port)
 {
-    const struct sockaddr *at = (const struct sockaddr *)sa;
-    char host[INET6_ADDRSTRLEN];
-    struct port_owner owner;
-    uint16_t port = ntohs(sa->sin_port);
+    return (struct sockaddr_in){ .sin_family = AF_INET,
+                                 .sin_port = htons(port),
+                                 .sin_addr = at };
+}
 
-    address_ip_text(at, host);
-    if (!port_owner_find(at, port, &owner))
-        return diag_set(why, ERR_FORBIDDEN,
-                        "port %u on %s is in use, by a socket whose user is not visible",
-                        port, host);
-    if (owner.uid != 0 && owner.uid != geteuid())
-        return diag_set(why, ERR_FORBIDDEN,
-                        "port %u on %s is in use, by a program of user %u", port, host,
-                        owner.uid);
-    return port_owner_explain(at, host, port, why);
+enum err service_port_user(struct in_addr at, uint16_t port, bool *ret_everywhere,
+                           struct diag *why)
+{
+    const struct sockaddr_in sa = place_of(at, port);
+    char host[INET6_ADDRSTRLEN];
+    struct port_user user;
+
+    *ret_everywhere = false;
+    if (!port_user_find((const struct sockaddr *)&sa, port, &user))
+        return OK;
+    *ret_everywhere = user.everywhere;
+    address_ip_text((const struct sockaddr *)&sa, host);
+    return diag_set(why,
+                    user.uid == 0 || user.uid == geteuid() ? ERR_IN_USE : ERR_FORBIDDEN,
+                    "port %u on %s is in use, by a program of user %u", port,
+                    user.everywhere ? "every address" : host, user.uid);
+}
+
+void service_port_explain(struct in_addr at, uint16_t port, struct diag *why)
+{
+    const struct sockaddr_in sa = place_of(at, port);
+    struct port_owner owner;
+
+    if (!port_owner_find((const struct sockaddr *)&sa, port, &owner) || !owner.pid)
+        return;
+    if (owner.pid == getpid())
+        diag_set(why, ERR_IN_USE,
+                 "kube-tunnel itself listens on port %u; see --listen and --expose",
+                 port);
+    else
+        diag_set(why, ERR_IN_USE, "port %u is in use, by %s (pid %ld)", port, owner.name,
+                 owner.pid);
 }
 
 static enum err explain(enum err e, const struct sockaddr_in *sa, struct diag *why)
 {
     uint16_t port = ntohs(sa->sin_port);
 
-    if (e == ERR_IN_USE)
-        return explain_owner(sa, why);
     if (e == ERR_ACCESS)
         return diag_set(why, e,
                         "port %u needs a privilege: sudo sysctl "
@@ -69,9 +87,7 @@ enum err service_socket_open(struct listeners *l, const struct service_sockets *
                              struct in_addr at, uint16_t port, struct exposed *exposed,
                              struct listen_socket **ret, struct diag *why)
 {
-    const struct sockaddr_in sa = { .sin_family = AF_INET,
-                                    .sin_port = htons(port),
-                                    .sin_addr = at };
+    const struct sockaddr_in sa = place_of(at, port);
     int fd;
     enum err e = listen_socket((const struct sockaddr *)&sa, sizeof(sa), &fd, why);
 

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "listen/service_sockets.h"
 
@@ -14,8 +16,7 @@ struct listeners;
 struct listen_socket;
 
 /* At one address and port, which lead to `exposed` (a reference is taken).
- * ERR_IN_USE   *why names the program, if it is visible
- * ERR_FORBIDDEN  a program of another user has the port: a client that connects would reach it
+ * ERR_IN_USE   see service_port_user
  * ERR_ACCESS   the port needs a privilege
  * ERR_NO_FILES, ERR_CONFIG */
 MUST_CHECK enum err service_socket_open(struct listeners *l,
@@ -29,6 +30,15 @@ MUST_CHECK enum err service_socket_open_port(struct listeners *l,
                                              const struct service_sockets *services,
                                              uint16_t port, struct listen_socket **ret,
                                              struct diag *why);
+/* Which user's program listens there, or at every address with this port.
+ * OK             none does
+ * ERR_IN_USE     this user's, or root's, which could do more than listen there
+ * ERR_FORBIDDEN  another user's: a client that connects would reach it
+ * *ret_everywhere: at every address. */
+MUST_CHECK enum err service_port_user(struct in_addr at, uint16_t port,
+                                      bool *ret_everywhere, struct diag *why);
+/* Names the program, if it is visible.  Looks at all processes: not to be called often. */
+void service_port_explain(struct in_addr at, uint16_t port, struct diag *why);
 /* When the last client came, in sched ms; 0: none has. */
 uint64_t service_socket_used_at(const struct listen_socket *d);
 void service_socket_close(struct listen_socket *d); /* NULL accepted; its clients stay */

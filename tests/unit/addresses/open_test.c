@@ -590,6 +590,58 @@ static void a_name_whose_port_another_user_has_is_not_answered(void **state)
     assert_int_equal(connect_to(at, first_port), 0);
 }
 
+static void a_released_port_that_another_user_takes_is_not_answered(void **state)
+{
+    (void)state;
+    static struct ports p;
+    const struct in_addr everywhere = { htonl(INADDR_ANY) };
+    const struct service *s = service_of(&p, first_port, 0);
+    struct in_addr at = opened("web", s);
+    struct diag why;
+
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(addresses_release(addresses, first_port), 1);
+    pid_t child = other_user_serves(first_port, everywhere);
+    assert_int_equal(open_name("web", "", s, &at, &why), ERR_IN_USE);
+    assert_non_null(strstr(why.text, "every address is in use, by a program of user"));
+    assert_int_equal(open_name("new", "", s, &at, &why), ERR_IN_USE);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    pass(1100);
+    int ours = serve_at("0.0.0.0", first_port);
+    assert_true(ours >= 0);
+    opened("web", s);
+    assert_int_equal(open_listeners(), 0);
+    close(ours);
+}
+
+/* The problem of one address does not end with that of another, and the program is looked for once. */
+static void problems_are_those_of_an_address_or_of_all(void **state)
+{
+    (void)state;
+    static struct ports p;
+    struct address_problem problem;
+    const struct service *s = service_of(&p, first_port, 0);
+    char host[INET_ADDRSTRLEN];
+    struct in_addr at = opened("a", s);
+
+    pass(IDLE_MS * 2);
+    inet_ntop(AF_INET, &at, host, sizeof(host));
+    int taken = serve_at(host, first_port);
+    opened("a", s);
+    opened("b", s);
+    assert_int_equal(open_listeners(), 1);
+    problem_of(&problem);
+    assert_int_equal(problem.port, first_port);
+    assert_int_equal(problem.error, ERR_IN_USE);
+    assert_non_null(strstr(captured_log(), "kube-tunnel itself listens"));
+    close(taken);
+    pass(1100);
+    opened("a", s);
+    assert_int_equal(problem_of(&problem)->port, 0);
+}
+
 static void one_listener_per_port_finds_the_service_by_the_address(void **state)
 {
     (void)state;
@@ -701,6 +753,8 @@ int main(void)
         TEST(each_port_in_use_is_logged_once),
         TEST(a_server_on_every_address_that_comes_later_needs_a_release),
         TEST(a_name_whose_port_another_user_has_is_not_answered),
+        TEST(a_released_port_that_another_user_takes_is_not_answered),
+        TEST(problems_are_those_of_an_address_or_of_all),
         TEST(one_listener_per_port_finds_the_service_by_the_address),
         TEST(per_port_gives_way_to_a_server_on_127_0_0_1),
         TEST(nothing_is_opened_without_listeners),
