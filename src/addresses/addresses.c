@@ -80,10 +80,9 @@ static void load(struct addresses *a)
 static struct exposed *find_exposed(void *owner, struct in_addr at, uint16_t port)
 {
     const struct addresses *a = owner;
-    const struct address_entry *e = address_table_at(&a->table, ntohl(at.s_addr));
-    struct opened_status s;
+    struct address_entry *e = address_table_at(&a->table, ntohl(at.s_addr));
 
-    return e && opened_status(e, &s) ? open_ports_find(s.ports, port) : NULL;
+    return e ? opened_connect(e, port) : NULL;
 }
 
 struct addresses *addresses_create(const struct addresses_parts *parts)

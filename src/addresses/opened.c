@@ -23,6 +23,7 @@ struct opened {
     struct list_node used;
     char *name; /* declared_name */
     uint64_t used_at, tried_at;
+    uint64_t connected_at; /* at a socket that is shared with other addresses */
     struct open_ports ports;
     struct service *service; /* a reference: what the ports were declared by */
     struct lookup lookup;    /* reports changes while the catalog watches the service */
@@ -150,11 +151,12 @@ enum err opened_open(struct addresses *a, struct address_entry *entry,
 
 void opened_close(struct address_entry *e)
 {
-    struct opened *o = TAKE(e->opened);
+    struct opened *o = e->opened;
 
     if (!o)
         return;
     open_ports_close(o->all, &o->ports);
+    e->opened = NULL;
     lookup_finish(&o->lookup);
     task_cancel(&o->on_change);
     service_unref(o->service);
@@ -196,6 +198,8 @@ static bool is_unused(struct opened *o)
     uint64_t now = o->all->sched->now, used = open_ports_used_at(&o->ports, now);
     uint64_t idle = o->all->config->address_idle_ms;
 
+    if (o->connected_at > used)
+        used = o->connected_at;
     if (used > o->used_at)
         note_use(o, used);
     return idle && !o->entry->pins && now - o->used_at >= idle;
@@ -228,6 +232,16 @@ void opened_init(struct addresses *a)
     list_init(&a->shared);
     a->close_unused = close_unused;
     timer_init(&a->sweep, a->sched, on_sweep);
+}
+
+struct exposed *opened_connect(struct address_entry *e, uint16_t port)
+{
+    struct opened *o = e->opened;
+    struct exposed *exposed = o ? open_ports_find(&o->ports, port) : NULL;
+
+    if (exposed)
+        o->connected_at = o->all->sched->now;
+    return exposed;
 }
 
 bool opened_status(const struct address_entry *e, struct opened_status *ret)

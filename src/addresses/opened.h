@@ -25,6 +25,10 @@ void opened_check(struct addresses *a);
 /* Closes its listeners on this port; returns how many. */
 size_t opened_release(struct address_entry *e, uint16_t port);
 
+/* Where a connection leads that came in at a shared socket, which counts as a use.  NULL: no such
+ * port is open. */
+struct exposed *opened_connect(struct address_entry *e, uint16_t port);
+
 struct opened_status {
     const char *name; /* "web.shop.svc" */
     uint32_t address;

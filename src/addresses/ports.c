@@ -89,13 +89,15 @@ static enum err open_port(struct addresses *a, const struct open_ports *mine,
 
 static void close_port(struct addresses *a, struct open_port *p)
 {
-    struct shared_port *s = TAKE(p->shared);
-
     if (p->socket) {
         service_socket_close(TAKE(p->socket));
         a->sockets--;
     }
-    if (!s || --s->users)
+    if (!p->shared)
+        return;
+    service_socket_accept_waiting(p->shared->socket);
+    struct shared_port *s = TAKE(p->shared);
+    if (--s->users)
         return;
     service_socket_close(s->socket);
     a->sockets--;

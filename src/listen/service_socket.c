@@ -118,8 +118,13 @@ uint64_t service_socket_used_at(const struct listen_socket *d)
     return d->used_at;
 }
 
+void service_socket_accept_waiting(struct listen_socket *d)
+{
+    listener_accept_waiting(d->listener);
+}
+
 void service_socket_close(struct listen_socket *d)
 {
-    if (d)
-        listen_socket_close(d);
+    service_socket_accept_waiting(d);
+    listen_socket_close(d);
 }

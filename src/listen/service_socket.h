@@ -41,4 +41,7 @@ MUST_CHECK enum err service_port_user(struct in_addr at, uint16_t port,
 void service_port_explain(struct in_addr at, uint16_t port, struct diag *why);
 /* When the last client came, in sched ms; 0: none has. */
 uint64_t service_socket_used_at(const struct listen_socket *d);
-void service_socket_close(struct listen_socket *d); /* NULL accepted; its clients stay */
+/* Accepts the clients that have connected, before an address that it serves closes. */
+void service_socket_accept_waiting(struct listen_socket *d);
+/* The same, and closes it; its clients stay. */
+void service_socket_close(struct listen_socket *d);

@@ -671,6 +671,56 @@ static void one_listener_per_port_finds_the_service_by_the_address(void **state)
     assert_int_equal(open_listeners(), 0);
 }
 
+/* Connects, and does not wait until it is accepted. */
+static int begin_connecting(struct in_addr at, uint16_t port)
+{
+    const struct sockaddr_in to = { .sin_family = AF_INET,
+                                    .sin_port = htons(port),
+                                    .sin_addr = at };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+    return fd;
+}
+
+static void clients_that_wait_are_accepted_before_an_address_closes(void **state)
+{
+    (void)state;
+    static struct ports p;
+    struct in_addr at = opened("web", service_of(&p, first_port, 0));
+    int client = begin_connecting(at, first_port);
+
+    assert_int_equal(addresses_release(addresses, first_port), 1);
+    assert_int_equal(told.clients, 1);
+    close(client);
+    restart("address-per-port", "true");
+    at = opened("a", &p.service);
+    client = begin_connecting(at, first_port);
+    int other = begin_connecting(opened("b", &p.service), first_port);
+    addresses_listen(addresses, NULL);
+    assert_int_equal(told.clients, 3);
+    close(client);
+    close(other);
+}
+
+static void short_connections_keep_the_address_that_they_use(void **state)
+{
+    (void)state;
+    static struct ports p;
+
+    restart("address-per-port", "true");
+    const struct service *s = service_of(&p, first_port, 0);
+    struct in_addr a = opened("a", s), b = opened("b", s);
+    for (unsigned i = 0; i < 4; i++) {
+        pass(IDLE_MS / 2);
+        assert_int_equal(connect_to(a, first_port), 0);
+        assert_int_equal(told.clients, i + 1);
+    }
+    connect_to(b, first_port);
+    assert_int_equal(told.clients, 4); /* only b has closed */
+}
+
 static void per_port_gives_way_to_a_server_on_127_0_0_1(void **state)
 {
     (void)state;
@@ -756,6 +806,8 @@ int main(void)
         TEST(a_released_port_that_another_user_takes_is_not_answered),
         TEST(problems_are_those_of_an_address_or_of_all),
         TEST(one_listener_per_port_finds_the_service_by_the_address),
+        TEST(clients_that_wait_are_accepted_before_an_address_closes),
+        TEST(short_connections_keep_the_address_that_they_use),
         TEST(per_port_gives_way_to_a_server_on_127_0_0_1),
         TEST(nothing_is_opened_without_listeners),
         TEST(a_namespace_that_is_closed_later_is_closed_at_once),
