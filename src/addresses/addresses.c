@@ -149,6 +149,14 @@ static enum err parts_of(const struct addresses *a, const struct address_key *ke
     return OK;
 }
 
+/* A name of such a part would be read as one of something else. */
+static bool has_dot(struct str part)
+{
+    struct str label;
+
+    return str_cut(part, '.', &label).at != NULL;
+}
+
 enum err addresses_entry(struct addresses *a, const struct address_key *key,
                          struct address_entry **ret, struct diag *why)
 {
@@ -158,6 +166,8 @@ enum err addresses_entry(struct addresses *a, const struct address_key *key,
         return diag_set(why, ERR_CLOSED,
                         "namespace %.*s is closed by deny-namespace or allow-namespace",
                         STR_ARG(str_first(key->ns, 64)));
+    if (has_dot(key->ns) || has_dot(key->service) || has_dot(key->pod))
+        return diag_set(why, ERR_PROTO, "no address for a name with a dot");
     enum err e = parts_of(a, key, &parts, why);
     if (e)
         return e;

@@ -39,7 +39,7 @@ void addresses_limit(struct addresses *a, size_t listeners);
 
 /* The address of a key, which is remembered; opens nothing.
  * ERR_NOT_CONFIGURED: no context has this label.  ERR_LIMIT: a name is too long.
- * ERR_CLOSED: the namespace is closed by the settings. */
+ * ERR_PROTO: a part of the key has a dot.  ERR_CLOSED: the namespace is closed by the settings. */
 MUST_CHECK enum err addresses_assign(struct addresses *a, const struct address_key *key,
                                      struct in_addr *ret, struct diag *why);
 /* The same, and the ports that it declares are listened on.  `service`: what the catalog

@@ -108,23 +108,23 @@ static void close_port(struct addresses *a, struct open_port *p)
 /* ---- the list ---- */
 
 /* What its connections lead to.  HTTP needs a Host that names the service. */
-static struct exposed *exposed_of(const struct addresses *a, uint32_t address,
-                                  const char *name, const struct declared_port *d)
+static enum err exposed_of(const struct addresses *a, uint32_t address, const char *name,
+                           const struct declared_port *d, struct exposed **ret,
+                           struct diag *why)
 {
     struct expose x = { 0 };
-    struct exposed *ret = NULL;
     char port[8];
 
     snprintf(port, sizeof(port), "%u", d->target);
     x.name = xstrdup(name);
     x.port = xstrdup(port);
-    enum err e = exposed_create(&x, str_of(a->config->cluster_domain), &ret, NULL);
+    enum err e = exposed_create(&x, str_of(a->config->cluster_domain), ret, why);
     expose_finish(&x);
     if (e)
-        return NULL;
-    snprintf(ret->address, sizeof(ret->address), "127.%u.%u.%u", address >> 16 & 0xff,
-             address >> 8 & 0xff, address & 0xff);
-    return ret;
+        return e;
+    snprintf((*ret)->address, sizeof((*ret)->address), "127.%u.%u.%u",
+             address >> 16 & 0xff, address >> 8 & 0xff, address & 0xff);
+    return OK;
 }
 
 static bool is_declared(const struct declared *d, const struct declared_port *p)
@@ -163,23 +163,34 @@ static void remove_undeclared(struct addresses *a, struct open_ports *p,
     p->count = kept;
 }
 
-static void add_declared(const struct addresses *a, struct open_ports *p,
-                         uint32_t address, const char *name, const struct declared *d)
-{
-    p->at = xrealloc(p->at, (d->count + 1) * sizeof(*p->at));
-    for (size_t i = 0; i < d->count; i++) {
-        struct exposed *x = NULL;
-        if (!is_listed(p, &d->at[i]))
-            x = exposed_of(a, address, name, &d->at[i]);
-        if (x)
-            p->at[p->count++] = (struct open_port){ .declared = d->at[i], .exposed = x };
-    }
-}
-
 static void refuse(struct open_ports *p, enum err e, const struct diag *why)
 {
     p->refusal = e;
     p->why = *why;
+}
+
+static void add_port(struct addresses *a, struct open_ports *p, uint32_t address,
+                     const char *name, const struct declared_port *d)
+{
+    struct problem found = { .port = d->local, .seen_at = a->sched->now };
+    struct exposed *x = NULL;
+
+    found.error = exposed_of(a, address, name, d, &x, &found.why);
+    if (x) {
+        p->at[p->count++] = (struct open_port){ .declared = *d, .exposed = x };
+        return;
+    }
+    problems_note(&a->problems, &found, (struct in_addr){ 0 });
+    refuse(p, found.error, &found.why);
+}
+
+static void add_declared(struct addresses *a, struct open_ports *p, uint32_t address,
+                         const char *name, const struct declared *d)
+{
+    p->at = xrealloc(p->at, (d->count + 1) * sizeof(*p->at));
+    for (size_t i = 0; i < d->count; i++)
+        if (!is_listed(p, &d->at[i]))
+            add_port(a, p, address, name, &d->at[i]);
 }
 
 /* Does it need a socket that is not there yet? */
@@ -280,8 +291,8 @@ void open_ports_follow(struct addresses *a, struct open_ports *p, uint32_t addre
                        const char *name, const struct declared *d)
 {
     remove_undeclared(a, p, d);
-    add_declared(a, p, address, name, d);
     refuse(p, OK, &(struct diag){ "" });
+    add_declared(a, p, address, name, d);
     bool has_room = find_room(a, p);
     for (size_t i = 0; has_room && i < p->count; i++)
         try_port(a, p, &p->at[i], address);

@@ -1,6 +1,7 @@
 #include "dns/answer.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "catalog/service.h"
 
@@ -147,6 +148,12 @@ static void answer_address(struct answering *a, const struct service *s, struct 
     end_addresses(a, e ? 1 : 0);
 }
 
+/* Names of pods may have dots, such as those of static pods on "ip-10-0-0-1.ec2.internal". */
+static bool is_label(const char *name)
+{
+    return name && name[0] && !strchr(name, '.');
+}
+
 void answer_pod(struct answering *a, const struct subject *subject,
                 const struct service *service)
 {
@@ -154,7 +161,7 @@ void answer_pod(struct answering *a, const struct subject *subject,
     struct str pod = subject->pod;
 
     if (dashed_to_address(pod, ip) && service->endpoint_count &&
-        service->endpoints[0]->pod)
+        is_label(service->endpoints[0]->pod))
         pod = str_of(service->endpoints[0]->pod);
     if (a->query->type == DNS_A)
         answer_address(a, service, pod);
@@ -193,12 +200,7 @@ static bool endpoint_matches(const struct subject *subject, const struct endpoin
     return e->ip && address_to_dashed(e->ip, dashed) && str_ieq(label, str_of(dashed));
 }
 
-/* The label by which an endpoint has its address, and in SRV records its name. */
-static struct str endpoint_key(const struct endpoint *e)
-{
-    return has_hostname(e) ? str_of(e->hostname) : str_of(e->pod);
-}
-
+/* Its name in SRV records. */
 static struct str endpoint_label(const struct endpoint *e, char room[static DASHED_ROOM])
 {
     if (has_hostname(e))
@@ -206,6 +208,13 @@ static struct str endpoint_label(const struct endpoint *e, char room[static DASH
     if (e->ip && address_to_dashed(e->ip, room))
         return str_of(room);
     return str_of(e->pod);
+}
+
+/* The label by which an endpoint has its address. */
+static struct str endpoint_key(const struct endpoint *e, char room[static DASHED_ROOM])
+{
+    return !has_hostname(e) && is_label(e->pod) ? str_of(e->pod)
+                                                : endpoint_label(e, room);
 }
 
 /* Does the question mean single endpoints, and not the service as a whole? */
@@ -247,11 +256,12 @@ static void answer_endpoints(struct answering *a, const struct subject *subject,
     for (size_t i = 0; i < s->endpoint_count && !a->response->truncated; i++) {
         const struct endpoint *e = s->endpoints[i];
         struct in_addr address;
+        char room[DASHED_ROOM];
         if (!endpoint_matches(subject, e))
             continue;
         if (tried++ == SERVICE_SUBSET)
             break;
-        if (open_address(a, s, endpoint_key(e), &address))
+        if (open_address(a, s, endpoint_key(e, room), &address))
             failed++;
         else
             dns_add_a(a->response, DNS_ANSWER, a->name, ANSWER_TTL, address);
@@ -266,7 +276,7 @@ struct targets {
     uint16_t weight;
     size_t count;
     struct {
-        struct str key; /* of the address: an endpoint's, or empty: the service's */
+        const struct endpoint *endpoint; /* NULL: the service itself */
         uint16_t at;
     } list[SERVICE_SUBSET];
 };
@@ -298,7 +308,7 @@ static void add_target(struct answering *a, const struct subject *subject,
     }
     if (!at)
         return;
-    all->list[all->count].key = e ? endpoint_key(e) : STR("");
+    all->list[all->count].endpoint = e;
     all->list[all->count++].at = at;
 }
 
@@ -307,8 +317,10 @@ static void add_target_addresses(struct answering *a, const struct service *s,
 {
     for (size_t i = 0; i < all->count; i++) {
         struct in_addr address;
+        char room[DASHED_ROOM];
+        const struct endpoint *e = all->list[i].endpoint;
         struct dns_spelled name = { .tail = all->list[i].at };
-        if (!open_address(a, s, all->list[i].key, &address))
+        if (!open_address(a, s, e ? endpoint_key(e, room) : STR(""), &address))
             dns_add_a(a->response, DNS_ADDITIONAL, name, ANSWER_TTL, address);
     }
 }

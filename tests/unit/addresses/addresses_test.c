@@ -196,6 +196,21 @@ static void a_long_name_is_refused_with_a_sentence(void **state)
     assert_non_null(strstr(why.text, "too long"));
 }
 
+static void a_name_with_a_dot_is_refused(void **state)
+{
+    (void)state;
+    struct address_key key = { STR(""), STR("shop"), STR("db"), STR("x.tcp") };
+    struct diag why = { "" };
+    struct in_addr any;
+
+    assert_int_equal(addresses_assign(addresses, &key, &any, &why), ERR_PROTO);
+    key = (struct address_key){ STR(""), STR("shop"), STR("a.b"), STR("") };
+    assert_int_equal(addresses_assign(addresses, &key, &any, &why), ERR_PROTO);
+    key = (struct address_key){ STR(""), STR("shop.x"), STR("a"), STR("") };
+    assert_int_equal(addresses_assign(addresses, &key, &any, &why), ERR_PROTO);
+    assert_int_equal(addresses_summary(addresses).known, 0);
+}
+
 static void without_a_look_up_no_file_is_made(void **state)
 {
     (void)state;
@@ -235,6 +250,7 @@ int main(void)
         TEST(a_damaged_file_is_refused_and_left),
         TEST(a_file_of_another_version_is_refused_and_left),
         TEST(a_folder_that_cannot_be_written_is_logged),
+        TEST(a_name_with_a_dot_is_refused),
         TEST(without_a_look_up_no_file_is_made),
         TEST(a_closed_namespace_has_no_addresses),
         TEST(a_long_name_is_refused_with_a_sentence),

@@ -355,6 +355,19 @@ static void an_endpoint_has_its_containers_ports(void **state)
     assert_int_equal(open_listeners(), 4);
 }
 
+static void a_name_that_leads_nowhere_is_not_answered(void **state)
+{
+    (void)state;
+    static struct ports p;
+    struct in_addr at;
+    struct diag why;
+
+    assert_int_not_equal(open_name("we b", "", service_of(&p, first_port, 0), &at, &why),
+                         OK);
+    assert_int_equal(open_listeners(), 0);
+    assert_non_null(strstr(captured_log(), "is not listened on"));
+}
+
 static void a_pod_has_its_containers_ports(void **state)
 {
     (void)state;
@@ -793,6 +806,7 @@ int main(void)
         TEST(with_0_an_address_stays_open),
         TEST(changed_ports_are_followed_at_the_next_look_up),
         TEST(an_endpoint_has_its_containers_ports),
+        TEST(a_name_that_leads_nowhere_is_not_answered),
         TEST(a_pod_has_its_containers_ports),
         TEST(an_address_in_use_does_not_close_for_others),
         TEST(an_address_whose_time_is_over_closes_at_once_for_another),

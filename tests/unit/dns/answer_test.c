@@ -238,6 +238,42 @@ static void an_endpoint_is_named_by_hostname_pod_or_address(void **state)
                    "db-0." WEB ". 5 IN A 127.1.0.1\n", "/shop/web/db-0 ");
 }
 
+/* Static pods have the name of their node at the end. */
+static void a_pod_with_dots_in_its_name_has_its_address_by_ip(void **state)
+{
+    (void)state;
+    static struct endpoint etcd = { .ns = "shop",
+                                    .pod = "etcd-ip-10-0-0-1.ec2.internal",
+                                    .ip = "10.0.0.1",
+                                    .ready = true,
+                                    .ports = pod_ports };
+    static struct endpoint *pods[] = { &etcd };
+    static const struct service s = { .ns = "shop",
+                                      .name = "db",
+                                      .headless = true,
+                                      .ports = web_ports,
+                                      .port_count = 2,
+                                      .endpoints = pods,
+                                      .endpoint_count = 1 };
+    static const struct service alone = { .ns = "shop",
+                                          .name = "etcd",
+                                          .kind = SERVICE_POD,
+                                          .endpoints = pods,
+                                          .endpoint_count = 1 };
+    struct asked a;
+
+    assert_service(DB, DNS_A, &s, DNS_NOERROR, DB ". 5 IN A 127.1.0.1\n",
+                   "/shop/db/10-0-0-1 ");
+    assert_service("_http._tcp." DB, DNS_SRV, &s, DNS_NOERROR,
+                   "_http._tcp." DB ". 5 IN SRV 0 100 8080 10-0-0-1." DB ".\n10-0-0-1." DB
+                   ". 5 IN A 127.1.0.1\n",
+                   "/shop/db/10-0-0-1 ");
+    ask(&a, "10-0-0-1.shop.pod.cluster.local", DNS_A);
+    answer_pod(&a.answering, &a.subject, &alone);
+    assert_answer(&a, DNS_NOERROR, "10-0-0-1.shop.pod.cluster.local. 5 IN A 127.1.0.1\n");
+    assert_string_equal(book.text, "/shop//10-0-0-1 ");
+}
+
 static void an_address_that_cannot_be_had_is_a_failure_of_the_server(void **state)
 {
     (void)state;
@@ -415,6 +451,7 @@ int main(void)
         cmocka_unit_test(a_headless_service_has_the_addresses_of_its_ready_endpoints),
         cmocka_unit_test(srv_records_of_a_headless_service_have_each_endpoints_ports),
         cmocka_unit_test(an_endpoint_is_named_by_hostname_pod_or_address),
+        cmocka_unit_test(a_pod_with_dots_in_its_name_has_its_address_by_ip),
         cmocka_unit_test(an_address_that_cannot_be_had_is_a_failure_of_the_server),
         cmocka_unit_test(an_external_name_is_followed_by_the_caller),
         cmocka_unit_test(a_pod_has_one_address_however_it_is_named),
