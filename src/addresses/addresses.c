@@ -45,12 +45,15 @@ static void on_save(struct timer *t)
     save(container_of(t, struct addresses, save_later));
 }
 
-/* What cannot be read may be of a newer version, so it is not written over.  Without a seed of
- * the file a fixed one is used, so that addresses stay the same at the next start. */
+/* What cannot be read may be of a newer version, so it is not written over.  If only what follows
+ * its seed is damaged, addresses stay the same at the next start.  A fixed seed would let other
+ * users compute addresses. */
 static void refuse_file(struct addresses *a, enum err e, const struct diag *why)
 {
+    uint64_t seed = a->table.seed;
+
     address_table_finish(&a->table);
-    address_table_init(&a->table, 0);
+    address_table_init(&a->table, seed ? seed : random_seed());
     a->state = *why;
     log_error(NO_ID, "the state file of addresses is not used, and left as it is",
               LOG_S("reason", diag_text(why, e)), LOG_S("file", a->parts.path),
@@ -62,8 +65,12 @@ static void load(struct addresses *a)
     struct diag why = { "" };
 
     a->loaded = true;
-    if (!a->parts.path)
+    if (!a->parts.path) {
+        a->table.seed = random_seed();
+        diag_set(&a->state, ERR_NOT_FOUND,
+                 "they are others after the next start; set HOME or XDG_STATE_HOME");
         return;
+    }
     enum err e = state_file_read(a->parts.path, &a->table, &why);
     if (e && e != ERR_NOT_FOUND) {
         refuse_file(a, e, &why);

@@ -170,9 +170,11 @@ enum err state_text_read(struct str text, struct address_table *t, struct diag *
 
     if (e)
         return e;
+    uint64_t seed;
     if (!next_line(&c, &line) || !after_word(line, STR("seed"), &value) ||
-        value.len != SEED_DIGITS || !read_hex(value, &t->seed))
+        value.len != SEED_DIGITS || !read_hex(value, &seed))
         return damaged(&c, "no seed", why);
+    t->seed = seed;
     while (next_line(&c, &line)) {
         if (after_word(line, STR("end"), &value))
             return read_end(&c, value, t, why);

@@ -134,7 +134,8 @@ static void a_collision_is_remembered_after_a_restart(void **state)
     free(file);
 }
 
-static void refused_file_stays_and_is_logged(const char *text, const char *reason)
+static void refused_file_stays_and_is_logged(const char *text, const char *reason,
+                                             bool has_seed)
 {
     char *after = NULL;
     size_t len;
@@ -147,7 +148,7 @@ static void refused_file_stays_and_is_logged(const char *text, const char *reaso
     assert_non_null(strstr(captured_log(), reason));
     assert_non_null(strstr(addresses_summary(addresses).state, reason));
     restart();
-    assert_int_equal(assign("", "web").s_addr, web.s_addr);
+    assert_int_equal(assign("", "web").s_addr == web.s_addr, has_seed);
     assert_int_equal(file_read(path, 1 << 20, &after, &len, &why), OK);
     assert_string_equal(after, text);
     free(after);
@@ -157,13 +158,29 @@ static void a_damaged_file_is_refused_and_left(void **state)
 {
     (void)state;
     refused_file_stays_and_is_logged("kube-tunnel addresses 1\nseed 00",
-                                     "line 2: no seed");
+                                     "line 2: no seed", false);
+    refused_file_stays_and_is_logged("kube-tunnel addresses 1\nseed 00000000000000fg\n",
+                                     "line 2: no seed", false);
+    refused_file_stays_and_is_logged("kube-tunnel addresses 1\nseed 00000000000000ff\n",
+                                     "line 3: the end is missing", true);
+}
+
+static void without_a_file_no_address_can_be_computed(void **state)
+{
+    (void)state;
+    free(TAKE(path));
+    restart();
+    struct in_addr web = assign("", "web");
+    assert_non_null(strstr(addresses_summary(addresses).state, "set HOME"));
+    restart();
+    assert_int_not_equal(assign("", "web").s_addr, web.s_addr);
 }
 
 static void a_file_of_another_version_is_refused_and_left(void **state)
 {
     (void)state;
-    refused_file_stays_and_is_logged("kube-tunnel addresses 9\n", "its version is 9");
+    refused_file_stays_and_is_logged("kube-tunnel addresses 9\n", "its version is 9",
+                                     false);
 }
 
 static void a_folder_that_cannot_be_written_is_logged(void **state)
@@ -251,6 +268,7 @@ int main(void)
         TEST(a_file_of_another_version_is_refused_and_left),
         TEST(a_folder_that_cannot_be_written_is_logged),
         TEST(a_name_with_a_dot_is_refused),
+        TEST(without_a_file_no_address_can_be_computed),
         TEST(without_a_look_up_no_file_is_made),
         TEST(a_closed_namespace_has_no_addresses),
         TEST(a_long_name_is_refused_with_a_sentence),
