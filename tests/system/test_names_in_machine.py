@@ -3,6 +3,7 @@
 The machine is made of namespaces, with a resolver of its own; the cluster and kube-tunnel run in it.
 SPDX-License-Identifier: MIT
 """
+import json
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from programs_by_name import PROGRAMS, missing
+from real_programs import PG_BIN
 from resolver_namespace import CACHE, LIBRARIES, RESOLVED, Namespaced, needs, needs_root
 from tunnel_process import BINARY, PLAYGROUND, eventually
 
@@ -19,6 +21,15 @@ pytestmark = needs_root
 WEB = "web.shop.svc.cluster.local"
 USER = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"]
 LOOPBACK = re.compile(r"127\.(?!0\.)\d+\.\d+\.\d+")
+
+
+DATABASES = {"pg": 5432, "redis": 6379}
+
+
+def database(name, port):
+    """A service of the playground's pods "many", whose port is served in the machine itself."""
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "many"},
+            "spec": {"selector": {"app": "many"}, "ports": [{"name": "main", "port": port, "targetPort": port}]}}
 
 
 class Used(Namespaced):
@@ -39,8 +50,11 @@ class Used(Namespaced):
         shutil.rmtree(self.home)
 
     def start(self, *flags):
-        kubeconfig = self.home / "kubeconfig"
-        self.service("playground", PLAYGROUND, "--kubeconfig-out", kubeconfig)
+        kubeconfig, manifest = self.home / "kubeconfig", self.home / "manifest"
+        manifest.write_text(json.dumps([database(name, port) for name, port in DATABASES.items()]))
+        backends = [word for port in DATABASES.values() for word in ("--backend", f"many:{port}=127.0.0.1:{port}")]
+        self.service("playground", PLAYGROUND, "--kubeconfig-out", kubeconfig, "--pods", 1, "--manifest", manifest,
+                     *backends)
         eventually(kubeconfig.exists)
         kubeconfig.chmod(0o644)
         self.service("of-the-user", *USER, "env", *[f"{k}={v}" for k, v in self.user.items()], self.program, "run", "--kubeconfig", kubeconfig,
@@ -90,6 +104,28 @@ def test_programs_connect_by_name(machine, name, tmp_path_factory):
     assert done.returncode == 0, done
     address, status, length = done.stdout.split()
     assert address == machine.getent(WEB) and status == "200" and int(length) > 0
+
+
+@needs(Path("/usr/bin/psql"))
+@pytest.mark.skipif(not PG_BIN, reason="PostgreSQL is missing; run script/bootstrap test")
+def test_psql_connects_by_name_alone(machine):
+    folder = machine.home / "pg"
+    folder.mkdir()
+    shutil.chown(folder, "postgres", "postgres")
+    owner = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", "env", "LD_LIBRARY_PATH=", "LC_ALL=C"]
+    machine.ok(*owner, PG_BIN / "initdb", "-D", folder / "db", "-U", "me", "--auth=trust", "--no-sync", seconds=120)
+    machine.ok(*owner, PG_BIN / "pg_ctl", "-D", folder / "db", "-w", "-l", folder / "log", "-o",
+               "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off", "start", seconds=120)
+    done = machine.as_user("psql", "-At", "-h", "pg.many.svc.cluster.local", "-U", "me", "postgres", "-c", "select 6 * 7")
+    assert done.stdout == "42\n", done
+
+
+@needs(Path("/usr/bin/redis-server"))
+@needs(Path("/usr/bin/redis-cli"))
+def test_redis_cli_connects_by_name_alone(machine):
+    machine.service("redis", "/usr/bin/redis-server", "--bind", "127.0.0.1", "--save", "''", "--appendonly", "no")
+    done = machine.as_user("redis-cli", "-h", "redis.many.svc.cluster.local", input="SET key value\nGET key\n")
+    assert done.stdout == "OK\nvalue\n", done
 
 
 def test_doctor_says_that_names_resolve_here(machine):
