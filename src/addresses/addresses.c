@@ -16,6 +16,7 @@
 LOG_MODULE(addresses);
 
 #define SAVE_MS 1000 /* collisions of one moment are written together */
+#define SAVE_PAUSE_MAX_MS 60000
 
 /* ---- the state file ---- */
 
@@ -26,18 +27,28 @@ static uint64_t random_seed(void)
     return getrandom(&seed, sizeof(seed), 0) == (ssize_t)sizeof(seed) ? seed : 0;
 }
 
+static uint64_t next_pause(uint64_t last)
+{
+    uint64_t next = last ? last * 2 : SAVE_MS;
+
+    return next < SAVE_PAUSE_MAX_MS ? next : SAVE_PAUSE_MAX_MS;
+}
+
+/* After a failure, again after a longer and longer pause. */
 static void save(struct addresses *a)
 {
     struct diag why = { "" };
 
     if (!a->keeps || !a->table.changed)
         return;
-    a->table.changed = false;
     enum err e = state_file_write(a->parts.path, &a->table, &why);
-    if (e && strcmp(a->state.text, why.text) != 0)
+    if (e && !a->save_pause)
         log_warn(NO_ID, "the addresses of services were not saved",
                  LOG_S("reason", diag_text(&why, e)));
     a->state = e ? why : (struct diag){ "" };
+    a->table.changed = e != OK;
+    a->save_pause = e ? next_pause(a->save_pause) : 0;
+    timer_set(&a->save_later, a->save_pause);
 }
 
 static void on_save(struct timer *t)
@@ -111,8 +122,8 @@ void addresses_destroy(struct addresses *a)
     if (!a)
         return;
     opened_close_all(a);
-    timer_stop(&a->save_later);
     save(a);
+    timer_stop(&a->save_later);
     address_table_finish(&a->table);
     problems_finish(&a->problems);
     free(a->released);

@@ -30,6 +30,8 @@ struct addresses {
     bool keeps;        /* it may be written */
     struct diag state; /* why the state file is not used; "": it is */
     struct timer save_later;
+    uint64_t
+        save_pause; /* ms until what could not be written is tried again; 0: it was written */
 
     /* addresses/opened.c */
     struct list_node opened; /* struct opened, the least recently used first */

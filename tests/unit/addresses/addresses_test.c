@@ -198,6 +198,28 @@ static void a_folder_that_cannot_be_written_is_logged(void **state)
     assert_non_null(strstr(captured_log(), "were not saved"));
 }
 
+static void what_was_not_saved_is_saved_when_the_folder_can_be_written(void **state)
+{
+    (void)state;
+    AUTO_FREE char *file = xasprintf("%s/deep", root);
+    const char *text = "were not saved";
+    struct diag why = { "" };
+
+    assert_int_equal(file_replace(file, STR("x"), 0600, &why), OK);
+    assign("", "web");
+    assert_non_null(addresses_summary(addresses).state);
+    for (uint64_t end = loop_sched(loop)->now + 1500; loop_sched(loop)->now < end;)
+        loop_run_once(loop, 100);
+    assert_int_equal(unlink(file), 0);
+    for (unsigned i = 0; i < 100 && access(path, F_OK); i++)
+        loop_run_once(loop, 100);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_null(addresses_summary(addresses).state);
+    const char *log = strstr(captured_log(), text);
+    assert_non_null(log);
+    assert_null(strstr(log + 1, text)); /* once, of two attempts */
+}
+
 static void a_long_name_is_refused_with_a_sentence(void **state)
 {
     (void)state;
@@ -269,6 +291,7 @@ int main(void)
         TEST(a_folder_that_cannot_be_written_is_logged),
         TEST(a_name_with_a_dot_is_refused),
         TEST(without_a_file_no_address_can_be_computed),
+        TEST(what_was_not_saved_is_saved_when_the_folder_can_be_written),
         TEST(without_a_look_up_no_file_is_made),
         TEST(a_closed_namespace_has_no_addresses),
         TEST(a_long_name_is_refused_with_a_sentence),
