@@ -103,6 +103,17 @@ static struct exposed *find_exposed(void *owner, struct in_addr at, uint16_t por
     return e ? opened_connect(e, port) : NULL;
 }
 
+static void give_up(void *owner, uint16_t port)
+{
+    const struct addresses *a = owner;
+    size_t closed = 0;
+
+    list_for_each (e, &a->table.recent, struct address_entry, recent)
+        closed += opened_release(e, port);
+    log_info(NO_ID, "a port of services is now listened on at every address",
+             LOG_U("port", port), LOG_U("closed", closed));
+}
+
 struct addresses *addresses_create(const struct addresses_parts *parts)
 {
     struct addresses *a = xcalloc(1, sizeof(*a));
@@ -110,7 +121,7 @@ struct addresses *addresses_create(const struct addresses_parts *parts)
     a->parts = *parts;
     a->config = config_ref(parts->config);
     a->sched = loop_sched(parts->loop);
-    a->services = (struct service_sockets){ find_exposed, a };
+    a->services = (struct service_sockets){ find_exposed, give_up, a };
     timer_init(&a->save_later, a->sched, on_save);
     address_table_init(&a->table, 0);
     opened_init(a);

@@ -7,6 +7,7 @@
 #include "base/own.h"
 #include "listen/bridge.h"
 #include "listen/listeners.h"
+#include "listen/service_sockets.h"
 #include "net/tcp.h"
 #include "serve/serve.h"
 
@@ -95,18 +96,42 @@ static bool is_suspendable(const struct listen_socket *d, uint16_t port)
     return is_given_up(d) && d->port == port && d->wanted.port != 0;
 }
 
-static bool overlaps(const struct listeners_change *c, uint16_t port)
+static bool is_wildcard(const struct listeners *l, const struct wanted *w)
+{
+    const char *host = w->address.host;
+
+    return host[0] ? strcmp(host, "*") == 0 || strcmp(host, "0.0.0.0") == 0 ||
+                         strcmp(host, "::") == 0
+                   : l->in_pod;
+}
+
+/* A listener at an address of a service, or at all of them, with the wanted port; or NULL. */
+static const struct listen_socket *find_service_socket(const struct listeners *l,
+                                                       const struct wanted *w)
+{
+    list_for_each (d, &l->service_sockets, struct listen_socket, node)
+        if (d->port == w->address.port && (!d->exposed || is_wildcard(l, w)))
+            return d;
+    return NULL;
+}
+
+static bool overlaps(const struct listeners_change *c, const struct wanted *w)
 {
     list_for_each (d, &c->all->sockets, struct listen_socket, node)
-        if (is_suspendable(d, port))
+        if (is_suspendable(d, w->address.port))
             return true;
-    return false;
+    return find_service_socket(c->all, w) != NULL;
 }
 
 /* Closes the listeners on this port that are given up; the clients that wait on them are
  * accepted before. */
-static void suspend(struct listeners_change *c, uint16_t port)
+static void suspend(struct listeners_change *c, const struct wanted *w)
 {
+    uint16_t port = w->address.port;
+    const struct listen_socket *at_services = find_service_socket(c->all, w);
+
+    if (at_services)
+        at_services->services->give_up(at_services->services->owner, port);
     list_for_each (d, &c->all->sockets, struct listen_socket, node) {
         if (!is_suspendable(d, port))
             continue;
@@ -140,7 +165,7 @@ static enum err bind_one(struct listeners_change *c, size_t i, bool *ret_overlap
     struct listen_address first = w->address;
     enum err e = wanted_bind(w, c->all->in_pod, &c->bound[i], why);
 
-    *ret_overlaps = e == ERR_IN_USE && overlaps(c, first.port);
+    *ret_overlaps = e == ERR_IN_USE && overlaps(c, &(struct wanted){ .address = first });
     if (e)
         c->bound[i].count = 0;
     if (*ret_overlaps)
@@ -162,7 +187,7 @@ static enum err bind_all(struct listeners_change *c, struct diag *why)
     for (size_t i = 0; !e && i < count; i++) {
         if (!later[i])
             continue;
-        suspend(c, c->wanted.at[i].address.port);
+        suspend(c, &c->wanted.at[i]);
         e = wanted_bind(&c->wanted.at[i], c->all->in_pod, &c->bound[i], why);
         if (e)
             c->bound[i].count = 0;

@@ -18,7 +18,8 @@ struct listeners_change;
  * ERR_NO_FILES: *why names the listener or user and what to do, and nothing has changed.
  * If a wanted address overlaps one that is given up (127.0.0.1:80 and *:80), the old
  * listener is closed first, when all other addresses are bound and the clients that wait on
- * it are accepted; a change that fails afterwards opens it again. */
+ * it are accepted; a change that fails afterwards opens it again.  Listeners at addresses of
+ * services with that port close, too; after a failure look-ups open them again. */
 MUST_CHECK enum err listeners_prepare(struct listeners *l, const struct config *config,
                                       struct listeners_change **ret, struct diag *why);
 /* Also resets the connections of users that may no longer connect.  Either ends the change. */

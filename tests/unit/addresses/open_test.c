@@ -18,6 +18,7 @@
 #include "captured_log.h"
 #include "catalog/service.h"
 #include "config/config.h"
+#include "listen/change.h"
 #include "listen/listen.h"
 #include "net/loop.h"
 #include "serve/exposed.h"
@@ -747,6 +748,37 @@ static void per_port_gives_way_to_a_server_on_127_0_0_1(void **state)
     close(other);
 }
 
+static void listening_everywhere_takes_the_port_from_addresses(const char *mode)
+{
+    static struct ports p;
+    struct listeners_change *change;
+    struct diag why = { "" };
+    AUTO_FREE char *everywhere = xasprintf("*:%u", first_port);
+
+    restart("address-per-port", mode);
+    memset(&told, 0, sizeof(told));
+    const struct service *s = service_of(&p, first_port, first_port + 1);
+    struct in_addr at = opened("web", s);
+    struct config *config = settings_of("listen", everywhere);
+    assert_int_equal(listeners_prepare(listeners, config, &change, &why), OK);
+    listeners_commit(change);
+    config_unref(config);
+    assert_int_equal(open_listeners(), 1);
+    assert_int_equal(connect_to(at, first_port), 0);
+    assert_int_equal(told.clients, 0);
+    assert_int_equal(connect_to(at, first_port + 1), 0);
+    assert_int_equal(told.clients, 1);
+    assert_int_equal(opened("web", s).s_addr, at.s_addr);
+    assert_non_null(strstr(captured_log(), "kube-tunnel itself listens"));
+}
+
+static void a_reload_may_listen_on_every_address(void **state)
+{
+    (void)state;
+    listening_everywhere_takes_the_port_from_addresses("false");
+    listening_everywhere_takes_the_port_from_addresses("true");
+}
+
 static void nothing_is_opened_without_listeners(void **state)
 {
     (void)state;
@@ -823,6 +855,7 @@ int main(void)
         TEST(clients_that_wait_are_accepted_before_an_address_closes),
         TEST(short_connections_keep_the_address_that_they_use),
         TEST(per_port_gives_way_to_a_server_on_127_0_0_1),
+        TEST(a_reload_may_listen_on_every_address),
         TEST(nothing_is_opened_without_listeners),
         TEST(a_namespace_that_is_closed_later_is_closed_at_once),
         TEST(status_shows_names_and_ports),
