@@ -5,6 +5,7 @@
 
 #include "base/own.h"
 #include "base/utf8.h"
+#include "cli/progress.h"
 #include "control/client.h"
 
 int print_failure(const char *format, ...)
@@ -52,7 +53,9 @@ int ask(const struct args *a, const char *method, const char *path, json_t *body
         json_decref(body);
         return status;
     }
+    progress_begin_call("waiting for the answer of the running kube-tunnel");
     enum err e = control_call(name, method, path, body, &reply, &why);
+    progress_end_call();
     if (e)
         return print_failure("%s", diag_text(&why, e));
     if (reply.status < 300) {

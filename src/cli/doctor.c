@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "cli/command.h"
+#include "cli/progress.h"
 #include "doctor/doctor.h"
 
 #define NAME_WIDTH 13
@@ -126,7 +127,9 @@ static int run_doctor(const struct args *a, const char *const *words, size_t wor
     if (status)
         return status;
     load(a, &config, &q);
+    progress_begin_call("checking; each check takes at most 15 s");
     AUTO_FREE struct finding *findings = doctor_run(&q, &count);
+    progress_end_call();
     log_flush();
     if (output)
         print_json(findings, count);

@@ -11,6 +11,7 @@
 #include "base/own.h"
 #include "cli/api_session.h"
 #include "cli/command.h"
+#include "cli/progress.h"
 #include "config/setting.h"
 #include "daemon/cluster_settings.h"
 #include "daemon/process.h"
@@ -192,6 +193,7 @@ struct forwarding {
 static void print_out(void *owner, const char *line)
 {
     (void)owner;
+    progress_end_call();
     puts(line);
     if (fflush(stdout) && errno == EPIPE) {
         signal(SIGPIPE, SIG_DFL);
@@ -205,6 +207,7 @@ static void print_err(void *owner, const char *line)
     AUTO_FREE char *safe = xstrdup(line);
 
     (void)owner;
+    progress_end_call();
     for (char *at = safe; *at; at++)
         if ((unsigned char)*at < ' ' || *at == 127)
             *at = ' ';
@@ -266,7 +269,9 @@ static void forward_until_stopped(struct forwarding *f, const struct request *r,
     f->interrupt = loop_signal_open(loop, SIGINT, &f->interrupts, &f->on_interrupt);
     f->changes = changes_open(loop, &f->on_change);
     f->forward = forward_open(&parts);
+    progress_begin_call("waiting for a pod that runs, and for its tunnel");
     loop_run(loop);
+    progress_end_call();
     forward_close(TAKE(f->forward));
     changes_close(f->changes);
     loop_signal_close(f->interrupt);

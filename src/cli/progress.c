@@ -1,9 +1,11 @@
 /* cli/progress.c - a line on the terminal while a command takes long */
 #include "cli/progress.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define FIRST_MS 1000
@@ -47,4 +49,44 @@ void progress_end(struct progress *p)
     if (p->shown)
         fputs("\r\033[K", stderr);
     *p = (struct progress){ 0 };
+}
+
+/* What the signal handler needs, which has no argument. */
+static struct {
+    char text[128];
+    volatile sig_atomic_t shown;
+} call;
+
+static void on_alarm(int number)
+{
+    (void)number;
+    ssize_t n = write(STDERR_FILENO, call.text, strlen(call.text));
+    call.shown = n > 0;
+}
+
+static void set_alarm(int milliseconds)
+{
+    const struct itimerval after = { .it_value = { .tv_sec = milliseconds / 1000 } };
+
+    setitimer(ITIMER_REAL, &after, NULL);
+}
+
+void progress_begin_call(const char *what)
+{
+    const struct sigaction action = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+
+    if (!has_terminal())
+        return;
+    snprintf(call.text, sizeof(call.text), "\rkube-tunnel: %s\033[K", what);
+    call.shown = 0;
+    sigaction(SIGALRM, &action, NULL);
+    set_alarm(FIRST_MS);
+}
+
+void progress_end_call(void)
+{
+    set_alarm(0);
+    if (call.shown)
+        fputs("\r\033[K", stderr);
+    call.shown = 0;
 }

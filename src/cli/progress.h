@@ -23,3 +23,8 @@ void progress_begin(struct progress *p, struct sched *sched, const char *what,
                     const size_t *count);
 /* Removes the line; idempotent, zeroed accepted. */
 void progress_end(struct progress *p);
+
+/* The same for work without a loop of ours: the line comes with SIGALRM and does not change.  One
+ * at a time; the text is copied. */
+void progress_begin_call(const char *what);
+void progress_end_call(void); /* idempotent */
