@@ -23,6 +23,16 @@ static void finish_unread(struct journal *j, enum err e)
         *j = (struct journal){ 0 };
 }
 
+/* Before the journal is read, so that it stays as it was read.  What may not or must not change
+ * it (--dry-run) needs no lock. */
+static enum err lock_journal(const struct resolver_run *r, int *ret_lock,
+                             struct diag *why)
+{
+    if (r->dry || !journal_is_permitted(&r->machine))
+        return OK;
+    return journal_lock(&r->machine, ret_lock, why);
+}
+
 /* ---- undoing ---- */
 
 /* A folder of ours that could not be removed, because of a step behind it that is left. */
@@ -95,8 +105,11 @@ enum err resolver_uninstall(const struct resolver_run *r, struct diag *why)
 {
     AUTO(journal_finish) struct journal j = { 0 };
     AUTO(closep) int lock = -1;
-    enum err e = journal_read(&r->machine, &j, why);
+    enum err e = lock_journal(r, &lock, why);
 
+    if (e && e != ERR_NOT_FOUND)
+        return e;
+    e = journal_read(&r->machine, &j, why);
     finish_unread(&j, e);
     if (e && e != ERR_NOT_CONFIGURED)
         return e;
@@ -109,10 +122,7 @@ enum err resolver_uninstall(const struct resolver_run *r, struct diag *why)
     }
     if (!is_permitted(r, &j.plan))
         return e ? OK : ERR_ACCESS;
-    if (e)
-        return journal_remove(&r->machine, why);
-    e = journal_lock(&r->machine, &lock, why);
-    return e ? e : undo_all(r, &j, why);
+    return e ? journal_remove(&r->machine, why) : undo_all(r, &j, why);
 }
 
 /* ---- doing ---- */
@@ -203,9 +213,15 @@ static bool is_done(const struct resolver_run *r, const struct plan *p)
     return done;
 }
 
+/* The journal is written again: the one that a crash left may not be permanent yet, and what
+ * was wanted may differ although the steps are the same. */
 static enum err complete(const struct resolver_run *r, const struct journal *j,
                          struct diag *why)
 {
+    enum err e = journal_write(&r->machine, j, why);
+
+    if (e)
+        return e;
     for (size_t i = 0; i < j->plan.count; i++)
         step_tidy(&r->machine, &j->plan.at[i]);
     if (is_done(r, &j->plan)) {
@@ -218,11 +234,11 @@ static enum err complete(const struct resolver_run *r, const struct journal *j,
 static enum err install_over(const struct resolver_run *r, struct journal *old,
                              struct journal *new, struct diag *why)
 {
-    enum err e = plan_is_same(&old->plan, &new->plan) ? complete(r, old, why) : ERR_AGAIN;
-
-    if (e != ERR_AGAIN)
-        return e;
-    e = undo_all(r, old, why);
+    if (plan_is_same(&old->plan, &new->plan)) {
+        const struct journal j = { new->want, old->plan };
+        return complete(r, &j, why);
+    }
+    enum err e = undo_all(r, old, why);
     return e ? e : install_new(r, new, why);
 }
 
@@ -245,11 +261,12 @@ enum err resolver_install(const struct resolver_run *r, struct resolver_want *wa
     AUTO(journal_finish) struct journal old = { 0 };
     AUTO(journal_finish) struct journal new = { 0 };
     AUTO(closep) int lock = -1;
-    enum err found = journal_read(&r->machine, &old, why);
+    enum err e = lock_journal(r, &lock, why);
+    enum err found = e ? e : journal_read(&r->machine, &old, why);
 
     if (found && found != ERR_NOT_CONFIGURED)
         return found;
-    enum err e = make_plan(r, want, &new.plan, why);
+    e = make_plan(r, want, &new.plan, why);
     if (e)
         return e;
     copy_want(want, &new.want);
@@ -259,8 +276,5 @@ enum err resolver_install(const struct resolver_run *r, struct resolver_want *wa
     }
     if (!is_permitted(r, &new.plan) || !is_permitted(r, &old.plan))
         return ERR_ACCESS;
-    e = journal_lock(&r->machine, &lock, why);
-    if (e)
-        return e;
     return found ? install_new(r, &new, why) : install_over(r, &old, &new, why);
 }

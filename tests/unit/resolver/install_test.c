@@ -7,7 +7,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -340,6 +342,28 @@ static void other_domains_replace_those_that_were_installed(void **state)
     assert_false(exists("/etc"));
 }
 
+/* Another process installs or uninstalls: what it has written so far is not yet right. */
+static void the_journal_of_another_process_is_not_read(void **state)
+{
+    AUTO(resolver_want_finish) struct resolver_want w = want("macos");
+    struct resolver_run dry = run();
+    struct diag why = { "" };
+    AUTO_FREE char *folder = at("/var/lib");
+    (void)state;
+
+    dry.dry = true;
+    int other = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(other, LOCK_EX | LOCK_NB), 0);
+    write_text(JOURNAL, "{");
+    assert_int_equal(install("macos", &why), ERR_IN_USE);
+    assert_non_null(strstr(why.text, "another \"kube-tunnel dns\" is running"));
+    assert_int_equal(uninstall(&why), ERR_IN_USE);
+    assert_int_equal(resolver_install(&dry, &w, &why), ERR_CONFIG); /* it needs no lock */
+    assert_int_equal(resolver_uninstall(&dry, &why), ERR_CONFIG);
+    close(other);
+    assert_int_equal(uninstall(&why), ERR_CONFIG);
+}
+
 /* ---- hosts ---- */
 
 static enum err install_names(const char *names, struct diag *why)
@@ -367,6 +391,26 @@ static void lines_of_others_in_hosts_are_kept(void **state)
     assert_int_equal(uninstall(&why), OK);
     AUTO_FREE char *bare = read_text("/etc/hosts");
     assert_string_equal(bare, "127.0.0.1 localhost\n127.0.1.1 me\n");
+}
+
+/* The lines are the same: only the journal has the new domain. */
+static void the_journal_has_what_was_wanted_last(void **state)
+{
+    AUTO(resolver_want_finish) struct resolver_want w = want("hosts");
+    AUTO(resolver_installed_finish) struct resolver_installed i = { 0 };
+    struct resolver_run r = run();
+    (void)state;
+
+    write_text("/etc/hosts", "127.0.0.1 localhost\n");
+    w.names = xstrdup("127.5.1.1 a.b.svc.cluster.local\n");
+    assert_int_equal(resolver_install(&r, &w, NULL), OK);
+    texts_add(&w.domains, xstrdup("corp.internal"));
+    assert_int_equal(resolver_install(&r, &w, NULL), OK);
+    assert_int_equal(resolver_read(&r.machine, &i, NULL), OK);
+    assert_int_equal(i.want.domains.count, 3);
+    assert_string_equal(i.want.domains.at[2], "corp.internal");
+    assert_int_equal(uninstall(NULL), OK);
+    assert_text("/etc/hosts", "127.0.0.1 localhost\n");
 }
 
 static void names_of_others_are_refused(void **state)
@@ -524,7 +568,9 @@ int main(void)
         TEST(a_missing_file_is_written_again),
         TEST(a_folder_with_files_of_others_stays),
         TEST(other_domains_replace_those_that_were_installed),
+        TEST(the_journal_of_another_process_is_not_read),
         TEST(lines_of_others_in_hosts_are_kept),
+        TEST(the_journal_has_what_was_wanted_last),
         TEST(names_of_others_are_refused),
         TEST(a_journal_that_cannot_be_trusted_is_not_used),
         TEST(a_journal_that_others_may_write_is_not_used),
