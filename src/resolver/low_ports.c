@@ -46,6 +46,7 @@ static enum err plan_unit(const struct resolver_want *w, struct plan *ret,
                                "NoNewPrivileges=yes\n"
                                "ExecStart=%s run\n"
                                "Restart=on-failure\n"
+                               "TimeoutStartSec=30\n"
                                "\n"
                                "[Install]\n"
                                "WantedBy=multi-user.target\n",

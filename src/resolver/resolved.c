@@ -61,6 +61,7 @@ static const char unit_format[] =
                  "[Service]\n"
                  "Type=oneshot\n"
                  "RemainAfterExit=yes\n"
+                 "TimeoutStartSec=30\n"
                  "ExecStartPre=-/bin/sh -c 'ip link delete dev " LINK " 2>/dev/null'\n"
                  "ExecStart=/bin/sh -c 'ip link add name " LINK
                  " type dummy || { ip link add name " LINK " type veth peer name " LINK

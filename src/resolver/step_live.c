@@ -48,8 +48,10 @@ static enum err run(const char *command, struct diag *why)
     const char *words[WORDS_MAX + 1] = { NULL };
     size_t count = 0;
 
-    for (char *rest = text, *word; (word = strsep(&rest, " ")) && count < WORDS_MAX;)
-        words[count++] = word;
+    for (char *rest = text; rest; words[count++] = strsep(&rest, " "))
+        if (count == WORDS_MAX)
+            return diag_set(why, ERR_CONFIG, "%s: has more than %d words, and is not run",
+                            command, WORDS_MAX);
     return diag_prefix(why, program_run(words, NULL, why), "%s", command);
 }
 

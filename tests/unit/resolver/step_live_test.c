@@ -124,6 +124,22 @@ static void a_command_that_fails_is_named_with_its_last_line(void **state)
     assert_non_null(strstr(why.text, "No such file"));
 }
 
+/* Its last words would be missing. */
+static void a_command_of_too_many_words_is_not_run(void **state)
+{
+    AUTO(step_finish)
+    struct step s = { STEP_COMMAND, NULL, NULL,
+                      xstrdup("true 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16") };
+    struct diag why = { "" };
+    (void)state;
+
+    assert_int_equal(step_apply(&here, &s, &why), OK);
+    free(s.after);
+    s.after = xstrdup("true 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17");
+    assert_int_equal(step_apply(&here, &s, &why), ERR_CONFIG);
+    assert_non_null(strstr(why.text, "has more than 16 words"));
+}
+
 static void within_another_root_nothing_runs(void **state)
 {
     AUTO(step_finish)
@@ -172,6 +188,7 @@ int main(void)
         TEST(a_value_that_was_set_meanwhile_is_left),
         TEST(a_command_is_undone_by_another_where_its_file_is),
         TEST(a_command_that_fails_is_named_with_its_last_line),
+        TEST(a_command_of_too_many_words_is_not_run),
         TEST(within_another_root_nothing_runs),
         TEST(a_program_gets_the_capability_and_loses_it),
     };
