@@ -61,6 +61,8 @@ static bool is_still(const char *path, const struct reading *r)
 
     return read_now(path, &now, NULL) == OK && now.facts.st_ino == r->facts.st_ino &&
            now.facts.st_mode == r->facts.st_mode && now.facts.st_uid == r->facts.st_uid &&
+           now.facts.st_ctim.tv_sec == r->facts.st_ctim.tv_sec &&
+           now.facts.st_ctim.tv_nsec == r->facts.st_ctim.tv_nsec &&
            str_eq(text_of(&now), text_of(r));
 }
 
@@ -76,12 +78,22 @@ static enum err put_in_place(const char *beside, const char *path, struct diag *
     return path_failed(path, why);
 }
 
+static enum err check_links(const char *path, const struct reading *r, struct diag *why)
+{
+    if (r->facts.st_nlink == 1)
+        return OK;
+    return diag_set(why, ERR_IN_USE,
+                    "%s: has a second name (a hard link), which would keep the old text: "
+                    "type: cp -p %s %s.new && mv %s.new %s",
+                    path, path, path, path, path);
+}
+
 /* ERR_AGAIN: another program wrote it meanwhile. */
 static enum err replace(const char *path, const struct reading *r, const char *text,
                         struct diag *why)
 {
     const struct beside_facts facts = { r->facts.st_mode & 07777, r->facts.st_uid,
-                                        r->facts.st_gid };
+                                        r->facts.st_gid, path };
     AUTO_FREE char *beside = beside_path(path);
     enum err e = beside_write(beside, str_of(text), &facts, why);
 
@@ -111,7 +123,8 @@ static enum err change_once(const char *path, const struct step *s, change_fn *c
         e = change(text_of(&r), s, &text, why);
     if (e || str_eq(str_of(text), text_of(&r)))
         return e == ERR_CONFIG ? diag_prefix(why, e, "%s", path) : e;
-    return replace(path, &r, text, why);
+    e = check_links(path, &r, why);
+    return e ? e : replace(path, &r, text, why);
 }
 
 static enum err change_file(const char *path, const struct step *s, change_fn *change,
@@ -149,6 +162,8 @@ static enum err block_prepare(const char *path, struct step *s, struct diag *why
     enum err e = read_now(path, &r, why);
     (void)s;
 
+    if (!e)
+        e = check_links(path, &r, why);
     if (!e)
         e = block_find(text_of(&r), &lines, why);
     if (e == ERR_CONFIG)
