@@ -3,13 +3,18 @@
  * the load of 3/4 at which the table is rebuilt, so look-ups stay short. */
 #include "base/map.h"
 
+#include <sys/random.h>
+
 #include "base/own.h"
 
 static uint64_t map_seed;
 
-void map_set_seed(uint64_t seed)
+void map_choose_seed(void)
 {
-    map_seed = seed;
+    uint64_t seed;
+
+    if (getrandom(&seed, sizeof(seed), 0) == (ssize_t)sizeof(seed))
+        map_seed = seed;
 }
 
 uint64_t map_hash(struct str key)

@@ -21,10 +21,10 @@ struct map {
     size_t used; /* private: slots that hold an entry or did */
 };
 
-/* Call it once, before any map has an entry: keys are hashed with the seed.  Without a
- * seed, as in tests, runs are reproducible, but an attacker can choose keys that
- * collide. */
-void map_set_seed(uint64_t seed);
+/* Call it once, before any map has an entry: keys are names in the cluster, which an attacker
+ * may choose so that they collide, so they are hashed with a random seed.  Without it, as in
+ * tests, runs are reproducible. */
+void map_choose_seed(void);
 
 uint64_t map_hash(struct str key); /* as maps hash it */
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/map.h"
 #include "base/own.h"
 #include "cli/command.h"
 #include "config/setting.h"
@@ -100,6 +101,7 @@ int cli_main(int argc, char **argv)
     AUTO(args_finish) struct args args;
     struct diag why = { 0 };
 
+    map_choose_seed();
     enum err e = args_parse(&args, argc, argv, &why);
     if (e && args.word_count && strcmp(args.words[0], port_forward_command.name) == 0)
         return port_forward_usage_error(diag_text(&why, e));

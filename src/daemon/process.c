@@ -5,11 +5,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/map.h"
 #include "kube/service_account.h"
 
 #if defined(__has_feature)
@@ -74,20 +72,9 @@ static void forbid_dumps(void)
 #endif
 }
 
-/* Keys of maps are names in the cluster, which an attacker may choose, so the seed is
- * random. */
-static void choose_map_seed(void)
-{
-    uint64_t seed;
-
-    if (getrandom(&seed, sizeof(seed), 0) == (ssize_t)sizeof(seed))
-        map_set_seed(seed);
-}
-
 void process_prepare(void)
 {
     forbid_dumps();
-    choose_map_seed();
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
     mallopt(M_ARENA_MAX, 1); /* curl's resolver threads would get their own */
