@@ -112,7 +112,7 @@ static bool write_file(const char *path, const char *text)
     return done;
 }
 
-static bool map_user(uid_t user, gid_t group)
+static bool write_maps(uid_t user, gid_t group)
 {
     AUTO_FREE char *users = xasprintf("%u %u 1\n", user, user);
     AUTO_FREE char *groups = xasprintf("%u %u 1\n", group, group);
@@ -120,6 +120,23 @@ static bool map_user(uid_t user, gid_t group)
     return write_file("/proc/self/setgroups", "deny") &&
            write_file("/proc/self/uid_map", users) &&
            write_file("/proc/self/gid_map", groups);
+}
+
+/* A program with file capabilities, which "dns install --low-ports setcap" gives, cannot be
+ * dumped, and its files in /proc belong to root. */
+static bool map_user(uid_t user, gid_t group)
+{
+    int before = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+
+    if (before != 1 && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0))
+        return false;
+    bool done = write_maps(user, group);
+    int error = errno;
+    /* The kernel accepts 0 and 1 only; 2 differs from 0 in the owner of a core. */
+    if (before != 1 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+        return false;
+    errno = error;
+    return done;
 }
 
 static enum err enter_namespaces(struct view *v, struct diag *why)

@@ -553,6 +553,23 @@ def test_another_context_gets_a_kube_tunnel_of_its_own(lonely):
     assert done.stdout.startswith("1\n") and "pod" in done.stdout.lower(), done
 
 
+@pytest.mark.skipif(os.getuid() != 0 or SANITIZED, reason="gives a file a right, which LeakSanitizer does not bear")
+@needs("setcap")
+def test_program_with_a_file_capability_has_names(person):
+    """As after dns install --low-ports setcap.  The shell makes it the program that gains the right."""
+    if person.uid == 0:
+        return
+    program = person.folder / "kube-tunnel-low-ports"
+    shutil.copy(BINARY, program)
+    program.chmod(0o755)
+    subprocess.run(["setcap", "cap_net_bind_service=+ep", program], check=True)
+    look = "import socket; print(socket.gethostbyname('" + SEED + "'))"
+    done = subprocess.run(["sh", "-c", '"$0" "$@"; true', program, "exec", "--", sys.executable, "-c", look],
+                          env=person.environment, cwd=person.folder, capture_output=True, text=True, timeout=30,
+                          stdin=subprocess.DEVNULL, **person.identity)
+    assert done.stdout.startswith("127.") and "do not resolve" not in done.stderr, done
+
+
 # the command line
 
 @pytest.mark.parametrize("words, error", [

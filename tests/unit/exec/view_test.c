@@ -99,6 +99,21 @@ static void as_nobody(void)
     CHECK(strstr(text_of("/proc/self/status"), "NoNewPrivs:\t1"));
 }
 
+/* As the kernel makes a program with file capabilities. */
+static void as_nobody_without_dumps(void)
+{
+    drop_to_nobody();
+    CHECK(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0);
+    check_user();
+    CHECK(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0);
+}
+
+static void process_that_cannot_be_dumped_has_a_view(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(as_nobody_without_dumps), 0);
+}
+
 static void neighbour_and_user_stay_as_they_were(void **state)
 {
     AUTO_FREE char *before = text_of("/etc/hosts");
@@ -152,6 +167,7 @@ static void refusal_names_the_sysctl(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(process_that_cannot_be_dumped_has_a_view),
         cmocka_unit_test(neighbour_and_user_stay_as_they_were),
         cmocka_unit_test(root_keeps_its_rights),
         cmocka_unit_test(refusal_names_the_sysctl),
