@@ -23,11 +23,31 @@ struct parts {
     struct str kind; /* svc or pod */
 };
 
+/* Resolvers do not distinguish case.  Owned by the caller. */
+static char *lower_case(struct str name)
+{
+    char *text = str_dup(name);
+
+    for (char *c = text; *c; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+    return text;
+}
+
 /* A name from here on is never a short name of a service. */
 static void take_name(struct service_names *n, struct str name)
 {
+    AUTO_FREE char *text = lower_case(name);
+
     if (!str_empty(name))
-        map_set(&n->taken, name, n);
+        map_set(&n->taken, str_of(text), n);
+}
+
+static bool is_taken(const struct service_names *n, struct str name)
+{
+    AUTO_FREE char *text = lower_case(name);
+
+    return map_get(&n->taken, str_of(text)) != NULL;
 }
 
 void service_names_set_machine(struct service_names *n, struct str text)
@@ -223,7 +243,7 @@ static bool is_earlier(const struct service_names *n, const struct parts *p,
 static void add_short(const struct service_names *n, struct hosts *h,
                       struct in_addr address, struct str name)
 {
-    if (!map_get(&n->taken, name))
+    if (!is_taken(n, name))
         hosts_add(h, address, name);
 }
 
@@ -300,8 +320,7 @@ void service_names_suffixes(const struct service_names *n, struct texts *ret)
             continue;
         add_once(ret, xasprintf(".%.*s", (int)(full.len - (size_t)(p.kind.at - full.at)),
                                 p.kind.at));
-        if (is_chosen(n, p.ns) && str_eq(p.kind, STR("svc")) &&
-            !map_get(&n->taken, p.local))
+        if (is_chosen(n, p.ns) && str_eq(p.kind, STR("svc")) && !is_taken(n, p.local))
             add_once(ret, str_dup(p.local));
     }
 }

@@ -23,7 +23,7 @@ struct service_names {
     struct map by_name; /* full name -> struct known_name */
     const char *const *namespaces;
     size_t namespace_count; /* whose services also have short names */
-    struct map taken;       /* names of the machine's hosts file; value not used */
+    struct map taken;       /* names of the machine, in lower case; value not used */
     bool ready;
 };
 
@@ -31,7 +31,8 @@ struct service_names {
 void service_names_init(struct service_names *n, const char *const *namespaces,
                         size_t namespace_count);
 void service_names_finish(struct service_names *n); /* zeroed accepted */
-/* The text of the machine's hosts file: its names are never short names of services. */
+/* The text of the machine's hosts file: its names are never short names of services,
+ * whatever their case. */
 void service_names_set_machine(struct service_names *n, struct str text);
 
 /* Takes a line of the stream.  True: names have changed. */

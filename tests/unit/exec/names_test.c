@@ -5,8 +5,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/own.h"
@@ -127,6 +129,49 @@ static void chosen_namespaces_have_short_names(void **state)
     service_names_finish(&n);
 }
 
+static void names_of_the_machine_are_kept_in_any_case(void **state)
+{
+    struct service_names n;
+
+    (void)state;
+    service_names_init(&n, namespaces, 1);
+    service_names_set_machine(&n, STR("10.0.0.1 NAS Printer.Shop"));
+    add(&n, "nas.shop.svc.c", "127.1.0.1");
+    add(&n, "printer.shop.svc.c", "127.1.0.2");
+    add(&n, "LocalHost.shop.svc.c", "127.1.0.3");
+    expect(&n, "127.1.0.1 nas.shop.svc.c nas.shop nas.shop.svc|"
+               "127.1.0.2 printer.shop.svc.c printer printer.shop.svc|"
+               "127.1.0.3 LocalHost.shop.svc.c LocalHost.shop LocalHost.shop.svc");
+    service_names_finish(&n);
+}
+
+/* In a child with a host name of its own. */
+static void check_host_name(void)
+{
+    struct service_names n;
+
+    if (unshare(CLONE_NEWUTS | (geteuid() ? CLONE_NEWUSER : 0)) ||
+        sethostname("BUILD", strlen("BUILD")))
+        _exit(2);
+    service_names_init(&n, namespaces, 1);
+    add(&n, "build.shop.svc.c", "127.1.0.1");
+    AUTO_FREE char *text = written(&n);
+    service_names_finish(&n);
+    _exit(strcmp(text, "127.1.0.1 build.shop.svc.c build.shop build.shop.svc") != 0);
+}
+
+static void host_name_is_kept_in_any_case(void **state)
+{
+    int status = -1;
+    pid_t child = fork();
+
+    (void)state;
+    if (child == 0)
+        check_host_name();
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 static void names_and_addresses_that_are_none_of_the_cluster_are_left_out(void **state)
 {
     static const char *const bad[] = { "github.com",         "web",
@@ -164,6 +209,8 @@ int main(void)
         cmocka_unit_test(names_change_as_the_stream_reports_them),
         cmocka_unit_test(new_stream_replaces_all_names_once_it_is_ready),
         cmocka_unit_test(chosen_namespaces_have_short_names),
+        cmocka_unit_test(names_of_the_machine_are_kept_in_any_case),
+        cmocka_unit_test(host_name_is_kept_in_any_case),
         cmocka_unit_test(names_and_addresses_that_are_none_of_the_cluster_are_left_out),
     };
     return cmocka_run_group_tests_name("exec/names", tests, NULL, NULL);
