@@ -31,7 +31,8 @@ struct hosts {
     char line[HOSTS_LINE + 2]; /* being collected */
     size_t line_len;
     struct in_addr address; /* of it */
-    enum err failed;
+    bool anew;              /* this replacement writes every line again */
+    enum err failed;        /* the first error of this replacement */
     int failed_errno;
 };
 
@@ -65,22 +66,30 @@ bool hosts_is_name(struct str name)
     return true;
 }
 
+static void set_failed(struct hosts *h, int error)
+{
+    if (h->failed)
+        return;
+    h->failed = error == ENOSPC || error == EFBIG ? ERR_LIMIT : ERR_IO;
+    h->failed_errno = error;
+}
+
+/* Also after an error: a line that is removed must not stay because another had no room. */
 static bool write_at(struct hosts *h, const char *bytes, size_t len, size_t at)
 {
-    while (len && !h->failed) {
+    while (len) {
         ssize_t n = pwrite(h->fd, bytes, len, (off_t)at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
-            h->failed = errno == ENOSPC || errno == EFBIG ? ERR_LIMIT : ERR_IO;
-            h->failed_errno = errno;
+            set_failed(h, errno);
             return false;
         }
         bytes += n;
         at += (size_t)n;
         len -= (size_t)n;
     }
-    return !h->failed;
+    return true;
 }
 
 static void flush_page(struct hosts *h)
@@ -165,10 +174,23 @@ int hosts_fd(const struct hosts *h)
     return h->fd;
 }
 
+/* After an error it is not known which lines the file has. */
+static void forget_all(struct hosts *h)
+{
+    remove_all(h);
+    map_init(&h->lines);
+    h->end = h->begin;
+    h->dead = 0;
+}
+
 void hosts_begin(struct hosts *h)
 {
     h->generation++;
     h->line_len = 0;
+    h->anew = h->failed != OK;
+    h->failed = OK;
+    if (h->anew)
+        forget_all(h);
 }
 
 static void end_line(struct hosts *h)
@@ -227,22 +249,24 @@ static void remove_old(struct hosts *h)
     }
 }
 
+static void cut_rest(struct hosts *h)
+{
+    pad_page(h);
+    if (!h->failed && ftruncate(h->fd, (off_t)h->end))
+        set_failed(h, errno);
+}
+
 /* Writes the lines from the beginning, page by page: a reader may miss a line for a moment,
  * and sees none that is wrong. */
 static void write_anew(struct hosts *h)
 {
-    size_t before = h->end;
     struct map_entry *entry;
 
     h->end = h->begin;
     h->dead = 0;
     for (size_t at = 0; (entry = map_next(&h->lines, &at));)
         append_line(h, (struct str){ entry->key, entry->key_len }, entry->value);
-    pad_page(h);
-    if (h->end < before && ftruncate(h->fd, (off_t)h->end) && !h->failed) {
-        h->failed = ERR_IO;
-        h->failed_errno = errno;
-    }
+    cut_rest(h);
 }
 
 enum err hosts_end(struct hosts *h, struct diag *why)
@@ -250,7 +274,9 @@ enum err hosts_end(struct hosts *h, struct diag *why)
     end_line(h);
     flush_page(h);
     remove_old(h);
-    if (h->dead > DEAD_MAX && h->dead > (h->end - h->begin) / 2)
+    if (h->anew)
+        cut_rest(h);
+    else if (h->dead > DEAD_MAX && h->dead > (h->end - h->begin) / 2)
         write_anew(h);
     if (!h->failed)
         return OK;

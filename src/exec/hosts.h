@@ -32,7 +32,8 @@ int hosts_fd(const struct hosts *h);
 void hosts_begin(struct hosts *h);
 /* False: it is no DNS name, and is left out. */
 bool hosts_add(struct hosts *h, struct in_addr address, struct str name);
-/* ERR_LIMIT: the file has no room; ERR_IO. */
+/* ERR_LIMIT: the file has no room; ERR_IO.  The names that fitted are in it, and the next
+ * replacement writes all lines again. */
 MUST_CHECK enum err hosts_end(struct hosts *h, struct diag *why);
 
 /* Labels of letters, digits, "-" and "_", without a final dot; at most 253 bytes. */

@@ -238,6 +238,51 @@ static void file_without_room_is_an_error(void **state)
     file_finish(&f);
 }
 
+static void put_range(struct file *f, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++) {
+        AUTO_FREE char *name = xasprintf("service-%u.shop.svc.cluster.local", i);
+        put(f, i, name);
+    }
+}
+
+/* Services come and go while there is no room, and then there is some. */
+static void updates_go_on_after_a_failed_write(void **state)
+{
+    struct file f = file_with("127.0.0.1 localhost\n");
+    struct rlimit old, small;
+
+    (void)state;
+    signal(SIGXFSZ, SIG_IGN);
+    hosts_begin(f.hosts);
+    put(&f, 1, "old.x");
+    put(&f, 2, "kept.x");
+    assert_int_equal(hosts_end(f.hosts, NULL), OK);
+    getrlimit(RLIMIT_FSIZE, &old);
+    small = (struct rlimit){ (rlim_t)2 * HOSTS_PAGE, old.rlim_max };
+    setrlimit(RLIMIT_FSIZE, &small);
+    hosts_begin(f.hosts);
+    put(&f, 2, "kept.x");
+    put_range(&f, 10, 500);
+    enum err e = hosts_end(f.hosts, NULL);
+    AUTO_FREE char *full = lines_of(f.fd);
+    hosts_begin(f.hosts);
+    put(&f, 2, "kept.x");
+    put(&f, 3, "new.x");
+    enum err again = hosts_end(f.hosts, NULL);
+    setrlimit(RLIMIT_FSIZE, &old);
+    assert_int_equal(e, ERR_LIMIT);
+    assert_null(strstr(full, "old.x"));
+    assert_non_null(strstr(full, "kept.x"));
+    assert_int_equal(again, OK);
+    expect_lines(&f, "127.0.0.1 localhost\n127.16.0.2 kept.x\n127.16.0.3 new.x\n");
+    hosts_begin(f.hosts);
+    put(&f, 3, "new.x");
+    assert_int_equal(hosts_end(f.hosts, NULL), OK);
+    expect_lines(&f, "127.0.0.1 localhost\n127.16.0.3 new.x\n");
+    file_finish(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +293,7 @@ int main(void)
         cmocka_unit_test(address_with_many_names_has_several_lines),
         cmocka_unit_test(hostile_names_are_left_out),
         cmocka_unit_test(file_without_room_is_an_error),
+        cmocka_unit_test(updates_go_on_after_a_failed_write),
     };
     return cmocka_run_group_tests_name("exec/hosts", tests, NULL, NULL);
 }
