@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "base/utf8.h"
 #include "cli/api_session.h"
 #include "cli/ask.h"
+#include "daemon/process.h"
 #include "exec/container.h"
 #include "exec/hosts.h"
 #include "exec/refused.h"
@@ -257,17 +259,29 @@ static int read_in_child(struct reading *r, const struct config *config, int to)
 
 /* --- the parent --- */
 
+/* Keepers and a kube-tunnel of the command are forks of this process: they find zeros here.
+ * NULL: errno. */
+static char *map_private_text(void)
+{
+    char *text = mmap(NULL, TEXT_MAX + 1, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (text == MAP_FAILED)
+        return NULL;
+    if (madvise(text, TEXT_MAX + 1, MADV_WIPEONFORK) == 0 &&
+        madvise(text, TEXT_MAX + 1, MADV_DONTDUMP) == 0)
+        return text;
+    munmap(text, TEXT_MAX + 1);
+    return NULL;
+}
+
+/* Into the mapping, and nowhere else. */
 static bool receive_all(int from, struct exec_variables *ret)
 {
-    size_t room = 0;
     ssize_t n = 1;
 
     while (n != 0 && ret->len < TEXT_MAX) {
-        if (room - ret->len < 4096) {
-            room = room ? room * 2 : 16384;
-            ret->text = xrealloc(ret->text, room);
-        }
-        n = read(from, ret->text + ret->len, room - ret->len - 1);
+        n = read(from, ret->text + ret->len, TEXT_MAX - ret->len);
         if (n < 0 && errno != EINTR)
             return false;
         ret->len += n > 0 ? (size_t)n : 0;
@@ -293,13 +307,15 @@ int exec_variables_read(const struct args *a, const struct config *config, const
 
     if (!r.source)
         return EXIT_OK;
-    if (pipe2(ends, O_CLOEXEC)) {
-        print_failure("cannot make a pipe: %s", strerror(errno));
+    ret->text = map_private_text();
+    if (!ret->text || pipe2(ends, O_CLOEXEC)) {
+        print_failure("cannot read --env-from: %s", strerror(errno));
         return EXIT_OWN;
     }
     pid_t child = fork();
     if (child == 0) {
         close(ends[0]);
+        process_forbid_dumps();
         int status = read_in_child(&r, config, ends[1]);
         fflush(NULL);
         _exit(status);
@@ -322,8 +338,9 @@ void exec_variables_set(const struct exec_variables *v)
 
 void exec_variables_finish(struct exec_variables *v)
 {
-    if (v->text)
+    if (v->text) {
         explicit_bzero(v->text, v->len);
-    free(v->text);
+        munmap(v->text, TEXT_MAX + 1);
+    }
     *v = (struct exec_variables){ 0 };
 }

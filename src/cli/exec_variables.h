@@ -2,14 +2,15 @@
  *
  * They are read from the API server with the caller's kubeconfig in a child of this process, so
  * that no thread, signal handler and descriptor of that is left when the command starts, and
- * arrive in a pipe.  Values of Secrets are in these two processes and the command only.
+ * arrive in a pipe.  Values of Secrets are in these two processes and the command only: the
+ * memory that they arrive in is in no core and in no process that is forked later.
  */
 #pragma once
 
 #include "cli/command.h"
 
 struct exec_variables {
-    char *text; /* "NAME=VALUE", each with its NUL */
+    char *text; /* mapped; "NAME=VALUE", each with its NUL */
     size_t len;
 };
 

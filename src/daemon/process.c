@@ -62,7 +62,7 @@ struct client_limit process_client_limit(size_t max)
 /* The memory holds credentials: other processes of the user may not attach, and no core
  * is dumped.  Not in debug builds and with sanitizers, which need both (LeakSanitizer
  * attaches to its own threads). */
-static void forbid_dumps(void)
+void process_forbid_dumps(void)
 {
 #if defined(__OPTIMIZE__) && !IS_SANITIZED
     const struct rlimit none = { 0 };
@@ -74,7 +74,7 @@ static void forbid_dumps(void)
 
 void process_prepare(void)
 {
-    forbid_dumps();
+    process_forbid_dumps();
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
     mallopt(M_ARENA_MAX, 1); /* curl's resolver threads would get their own */

@@ -9,6 +9,8 @@
 /* Call it before the loop is created.  Ignores SIGPIPE, raises the limit on descriptors
  * to the hard limit, and restricts malloc and libuv to one arena and one thread. */
 void process_prepare(void);
+/* Part of it: for a process that holds values of Secrets. */
+void process_forbid_dumps(void);
 
 /* How many clients the limit on open files allows, at most `max`, after this process's
  * own files and those reserved for tunnels.  `surplus` more are accepted, to refuse them

@@ -3,6 +3,8 @@
 SPDX-License-Identifier: MIT
 """
 import base64
+import contextlib
+import os
 import re
 import subprocess
 import uuid
@@ -95,6 +97,7 @@ def run(cluster):
         found = dict(pair.split("=", 1) for pair in done.stdout.split("\0") if "=" in pair)
         return done, {k: v for k, v in found.items() if k not in environment}
 
+    run.environment = environment
     return run
 
 
@@ -129,6 +132,39 @@ def test_secrets_are_left_out_unless_asked_for(pod, run):
     assert not {"PASSWORD", "DSN", "API_KEY"} & set(found) and found["MODE"] == "from-env"
     assert re.search(r"left out of deploy/web: Secret keys, PASSWORD, DSN \(of Secrets", done.stderr)
     assert "s3cret" not in done.stdout + done.stderr
+
+
+def memory_of(pid):
+    found = []
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for start, end, access in re.findall(r"(?m)^(\w+)-(\w+) (\S+)", Path(f"/proc/{pid}/maps").read_text()):
+            if access.startswith("rw"):
+                memory.seek(int(start, 16))
+                with contextlib.suppress(OSError):
+                    found.append(memory.read(int(end, 16) - int(start, 16)))
+    return b"".join(found)
+
+
+def test_secrets_are_in_no_process_beside_the_command(pod, run):
+    """The keepers and the kube-tunnel of the command live as long as it."""
+    words = [str(BINARY), "exec", "-n", NAMESPACE, "--env-from", "deploy/web", "--with-secrets", "--", "sleep", "100"]
+    command = subprocess.Popen(words, env=run.environment, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        eventually(lambda: Path(f"/proc/{command.pid}/comm").read_text() == "sleep\n", 30)
+        assert b"PASSWORD=s3cret\0" in Path(f"/proc/{command.pid}/environ").read_bytes()
+        others = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if os.readlink(process / "exe") == str(BINARY) and \
+                        f"XDG_RUNTIME_DIR={run.environment['XDG_RUNTIME_DIR']}\0".encode() in \
+                        (process / "environ").read_bytes():
+                    others.append(process.name)
+        assert len(others) == 3
+        assert all(NAMESPACE.encode() in memory_of(pid) for pid in others)
+        assert not [pid for pid in others if b"s3cret" in memory_of(pid)]
+    finally:
+        command.kill()
+        command.wait()
 
 
 @pytest.mark.parametrize("flags, error", [
