@@ -97,6 +97,51 @@ static void names_that_programs_act_on_are_refused(void **state)
             fail_msg("%s is taken", names[i]);
 }
 
+static void names_of_commands_and_modules_are_refused(void **state)
+{
+    static const char *const names[] = { "UWSGI_EXEC_ASAP",
+                                         "RESTIC_PASSWORD_COMMAND",
+                                         "BORG_PASSCOMMAND",
+                                         "RCLONE_PASSWORD_COMMAND",
+                                         "RCLONE_CONFIG",
+                                         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD",
+                                         "AIRFLOW__CORE__FERNET_KEY_CMD",
+                                         "TOX_TESTENV_PASSENV",
+                                         "XDEBUG_CONFIG",
+                                         "JVMFLAGS",
+                                         "CLIENT_JVMFLAGS",
+                                         "SERVER_JVMFLAGS",
+                                         "LDSHARED",
+                                         "LDCXXSHARED",
+                                         "ARFLAGS",
+                                         "RANLIB",
+                                         "JAVACMD",
+                                         "PYSPARK_PYTHON",
+                                         "SPARK_CLASSPATH",
+                                         "HADOOP_CLASSPATH",
+                                         "GUNICORN_CMD_ARGS",
+                                         "BOTO_CONFIG",
+                                         "CC_x86_64_unknown_linux_gnu",
+                                         "CXX_aarch64",
+                                         "HOST_CC",
+                                         "TARGET_CC",
+                                         "SDL_DYNAMIC_API",
+                                         "LIBXSLT_PLUGINS_PATH",
+                                         "FI_PROVIDER_PATH",
+                                         "TRITON_PTXAS_PATH",
+                                         "PASSWORD_STORE_EXTENSIONS_DIR",
+                                         "SCONSFLAGS",
+                                         "ASPNETCORE_HOSTINGSTARTUPASSEMBLIES",
+                                         "SOME_PLUGIN_DIR",
+                                         "GIT_SSH_COMMAND",
+                                         "ANY_SSH_COMMAND" };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (!refused_because(str_of(names[i])))
+            fail_msg("%s is taken", names[i]);
+}
+
 static void names_of_applications_are_taken(void **state)
 {
     static const char *const names[] = { "PGHOST",
@@ -133,6 +178,13 @@ static void names_of_applications_are_taken(void **state)
                                          "GOMAXPROCS",
                                          "OTEL_SERVICE_NAME",
                                          "MAKER",
+                                         "COMMAND",
+                                         "CMD",
+                                         "CCACHE",
+                                         "SPARKLE_URL",
+                                         "PLUGIN_DIRECTORY",
+                                         "COMMANDER",
+                                         "AIRFLOW__CORE__EXECUTOR",
                                          "KAFKA_BROKERS" };
 
     (void)state;
@@ -242,6 +294,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_that_programs_act_on_are_refused),
+        cmocka_unit_test(names_of_commands_and_modules_are_refused),
         cmocka_unit_test(names_of_applications_are_taken),
         cmocka_unit_test(quantities_are_read_as_kubernetes_writes_them),
         cmocka_unit_test(proxies_leave_this_machine_and_https_alone),
