@@ -718,6 +718,23 @@ static void clients_that_wait_are_accepted_before_an_address_closes(void **state
     close(other);
 }
 
+static void a_shared_listener_needs_room_once(void **state)
+{
+    (void)state;
+    static struct ports p, q;
+    struct in_addr at;
+    struct diag why;
+
+    restart("address-per-port", "true");
+    addresses_limit(addresses, 1);
+    struct in_addr a = opened("a", service_of(&p, first_port, 0));
+    opened("b", &p.service);
+    assert_int_equal(open_name("c", "", service_of(&q, first_port + 1, 0), &at, &why),
+                     ERR_LIMIT);
+    assert_int_equal(connect_to(a, first_port), 0);
+    assert_string_equal(told.route, "a.shop.svc");
+}
+
 static void short_connections_keep_the_address_that_they_use(void **state)
 {
     (void)state;
@@ -853,6 +870,7 @@ int main(void)
         TEST(problems_are_those_of_an_address_or_of_all),
         TEST(one_listener_per_port_finds_the_service_by_the_address),
         TEST(clients_that_wait_are_accepted_before_an_address_closes),
+        TEST(a_shared_listener_needs_room_once),
         TEST(short_connections_keep_the_address_that_they_use),
         TEST(per_port_gives_way_to_a_server_on_127_0_0_1),
         TEST(a_reload_may_listen_on_every_address),
