@@ -53,6 +53,7 @@ static void exec_help(void)
 /* What is known of the kube-tunnel that the command uses. */
 struct used_tunnel {
     char *name;
+    char *context, *server; /* of its first cluster, if it ran before */
     char proxy[PROXY_ROOM]; /* "127.0.0.1:8080"; empty: it has no such listener */
     bool passes_on;         /* what is not in the cluster */
     unsigned closed_port;   /* that could not be opened; 0: there is none */
@@ -142,8 +143,12 @@ static bool find_running(struct run *r)
     if (control_call(r->config->name, "GET", "/v1/status", NULL, &reply, NULL))
         return false;
     bool serves = reply.status == 200 && serves_cluster(r->config, reply.json);
-    if (serves)
+    if (serves) {
+        const json_t *first = json_array_get(json_object_get(reply.json, "clusters"), 0);
         r->tunnel.name = xstrdup(r->config->name);
+        r->tunnel.context = xstrdup(text_of(first, "context"));
+        r->tunnel.server = xstrdup(text_of(first, "server"));
+    }
     json_decref(reply.json);
     return serves;
 }
@@ -303,12 +308,15 @@ static int run_with(struct run *r, const char *const *words)
 {
     struct diag why = { "" };
     AUTO(exec_variables_finish) struct exec_variables variables = { 0 };
-    int status = exec_variables_read(
-        r->args, r->config, r->namespace_count ? r->namespaces[0] : NULL, &variables);
+    bool runs = find_running(r);
+    const struct exec_source from = { r->namespace_count ? r->namespaces[0] : NULL,
+                                      r->tunnel.name, r->tunnel.context,
+                                      r->tunnel.server };
+    int status = exec_variables_read(r->args, r->config, &from, &variables);
 
     if (status)
         return status;
-    enum err e = find_running(r) ? OK : start_own(r, &why);
+    enum err e = runs ? OK : start_own(r, &why);
     if (e) {
         print_failure("%s", diag_text(&why, e));
         return EXIT_OWN;
@@ -326,6 +334,8 @@ static void finish_run(struct run *r)
     config_unref(r->config);
     free(r->namespaces);
     free(r->tunnel.name);
+    free(r->tunnel.context);
+    free(r->tunnel.server);
     free(r->tunnel.fix);
 }
 

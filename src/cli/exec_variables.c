@@ -30,6 +30,7 @@ struct reading {
     const struct args *args;
     const char *source; /* "deploy/web" */
     const char *ns;
+    const struct exec_source *from;
     struct api_session session;
     struct task answered;
     struct api_call call;
@@ -234,12 +235,43 @@ static void print_reading_error(const struct reading *r, enum err e)
     api_session_print_error(NULL, e, &why);
 }
 
+/* With the context of the kube-tunnel that runs, which keeps the one that was current when it
+ * started.  The session borrows the settings only while it opens. */
+static enum err open_session(struct reading *r, const struct config *config)
+{
+    struct config same = *config;
+    char *context = r->from->tunnel ? xstrdup(r->from->context) : NULL;
+
+    if (context && context[0] && strcmp(context, "in-cluster") != 0)
+        same.contexts = (struct string_list){ .at = &context, .count = 1 };
+    enum err e = api_session_open(&r->session, &same, 0, &r->why);
+    free(context);
+    return e;
+}
+
+/* A context of the same name may be another one in another kubeconfig. */
+static enum err check_server(struct reading *r)
+{
+    const struct exec_source *from = r->from;
+    const char *server = api_target(r->session.api)->host_header;
+
+    if (!from->tunnel || !from->server[0] || strcmp(server, from->server) == 0)
+        return OK;
+    return diag_set(
+        &r->why, ERR_CONFIG,
+        "the kubeconfig leads to %s, and the running kube-tunnel \"%s\" to %s; start "
+        "another with --name NAME",
+        server, from->tunnel, from->server);
+}
+
 static int read_in_child(struct reading *r, const struct config *config, int to)
 {
     struct variables variables;
 
     variables_init(&variables);
-    enum err e = api_session_open(&r->session, config, 0, &r->why);
+    enum err e = open_session(r, config);
+    if (!e)
+        e = check_server(r);
     if (!e) {
         task_init(&r->answered, loop_sched(r->session.loop), RANK_WORK, on_answer);
         if (!r->ns)
@@ -299,10 +331,12 @@ static int wait_for_child(pid_t child)
     return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_OWN;
 }
 
-int exec_variables_read(const struct args *a, const struct config *config, const char *ns,
-                        struct exec_variables *ret)
+int exec_variables_read(const struct args *a, const struct config *config,
+                        const struct exec_source *from, struct exec_variables *ret)
 {
-    struct reading r = { .args = a, .source = args_own(a, "env-from"), .ns = ns };
+    struct reading r = {
+        .args = a, .source = args_own(a, "env-from"), .ns = from->ns, .from = from
+    };
     int ends[2];
 
     if (!r.source)

@@ -14,10 +14,19 @@ struct exec_variables {
     size_t len;
 };
 
+/* Which API server they are read from. */
+struct exec_source {
+    const char *ns; /* NULL: the namespace of the context */
+    /* The kube-tunnel whose names the command has, and its first cluster, so that both are of
+     * one cluster.  NULL: none runs, and the settings choose. */
+    const char *tunnel, *context, *server;
+};
+
 /* Without --env-from: none.  EXIT_OK, or an exit status after printing the error; what is left
- * out is printed too.  ns: NULL: the namespace of the context. */
+ * out is printed too. */
 MUST_CHECK int exec_variables_read(const struct args *a, const struct config *config,
-                                   const char *ns, struct exec_variables *ret);
+                                   const struct exec_source *from,
+                                   struct exec_variables *ret);
 /* Sets them in the environment of this process. */
 void exec_variables_set(const struct exec_variables *v);
 void exec_variables_finish(struct exec_variables *v); /* zeroed accepted */

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 
+from kubeconfigs import Kubeconfig
 from tunnel_process import BINARY, KubeTunnel, clean_environment, eventually, free_ports
 
 SANITIZED = b"__asan_init" in BINARY.read_bytes()
@@ -568,6 +569,32 @@ def test_program_with_a_file_capability_has_names(person):
                           env=person.environment, cwd=person.folder, capture_output=True, text=True, timeout=30,
                           stdin=subprocess.DEVNULL, **person.identity)
     assert done.stdout.startswith("127.") and "do not resolve" not in done.stderr, done
+
+
+# variables of the cluster whose names resolve
+
+def test_variables_are_read_from_the_cluster_of_the_running_kube_tunnel(lonely, playground):
+    """It keeps its context when another one becomes the current one."""
+    file = Kubeconfig(lonely.kubeconfig, current="first", first=playground)
+    file.add("second", server=f"https://127.0.0.1:{free_ports(1)[0]}", namespace="elsewhere").write()
+    lonely.tunnel.start()
+    file.current = "second"
+    file.write()
+    done = lonely.run("true", flags=["--env-from", "pod/db-0"])
+    assert done.returncode == 0, done
+    none = lonely.run("true", flags=["--env-from", "pod/none"])
+    assert none.returncode == 125 and '"none" not found' in none.stderr, none
+
+
+def test_variables_of_another_cluster_are_refused(lonely, playground):
+    """A context of the same name in another kubeconfig."""
+    Kubeconfig(lonely.kubeconfig, current="first", first=playground).write()
+    lonely.tunnel.start()
+    port = free_ports(1)[0]
+    other = Kubeconfig(lonely.folder / "other", current="first").add("first", server=f"http://127.0.0.1:{port}").write()
+    done = lonely.run("true", flags=["--env-from", "pod/none"], variables={"KUBECONFIG": str(other)})
+    assert done.returncode == 125 and 'running kube-tunnel "default" to' in done.stderr, done
+    assert f"127.0.0.1:{port}" in done.stderr and "--name NAME" in done.stderr
 
 
 # the command line
