@@ -31,11 +31,11 @@ struct setting_type {
  * a type, so each is declared by name. */
 extern const struct setting_type type_ACCESS_FORMAT, type_ALIAS_LIST, type_AUTO_BOOL,
     type_AUTO_COUNT, type_AUTO_DURATION, type_AUTO_SIZE, type_BOOL, type_TRANSPORT,
-    type_CLIENT_LIST, type_CONTEXT_LIST, type_COUNT, type_DISCOVERY, type_DNS_SERVER, type_DOMAIN,
-    type_DURATION, type_EXPOSE_LIST, type_FILE, type_FILE_LIST, type_HOST_LIST,
-    type_INSTANCE, type_LABEL, type_LABEL_LIST, type_LEVELS, type_LISTEN_LIST,
-    type_LOG_FORMAT, type_ORIGIN_LIST, type_OTLP, type_PORT, type_PORT_LIST, type_SIZE,
-    type_TLS_LIST, type_UPSTREAM;
+    type_CLIENT_LIST, type_CONTEXT_LIST, type_COUNT, type_DISCOVERY, type_DNS_SERVER,
+    type_DOMAIN, type_DURATION, type_EXPOSE_LIST, type_FILE, type_FILE_LIST,
+    type_HOST_LIST, type_INSTANCE, type_LABEL, type_LABEL_LIST, type_LEVELS,
+    type_LISTEN_LIST, type_LOG_FORMAT, type_ORIGIN_LIST, type_OTLP, type_PORT,
+    type_PORT_LIST, type_SIZE, type_TLS_LIST, type_UPSTREAM;
 
 #define FIELD_SIZE_OF(field) sizeof(((struct config *)0)->field)
 #define EXPECTED_LABEL "a namespace: up to 63 of a-z, 0-9 and \"-\""
