@@ -4,6 +4,7 @@ The tests run as the user that runs them and, where that is root, as a user with
 SPDX-License-Identifier: MIT
 """
 import contextlib
+import fcntl
 import http.server
 import os
 import pty
@@ -16,6 +17,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 from pathlib import Path
@@ -306,8 +308,13 @@ def test_command_has_no_children_and_its_pipes_end(person):
 def test_terminal_and_job_control_are_those_of_the_shell(person):
     """Control-Z stops the command, fg continues it, and control-C ends it."""
     ours, theirs = pty.openpty()
+
+    def take_terminal():
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests run in the background
+
     shell = person.start("bash", "--norc", "-i", stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-                         preexec_fn=lambda: __import__("fcntl").ioctl(0, 0x540E, 0), variables={"PS1": "ready> "})
+                         preexec_fn=take_terminal, variables={"PS1": "ready> "})
     os.close(theirs)
     seen = b""
 
