@@ -7,6 +7,7 @@
 #include "cli/ask.h"
 #include "cli/dns_release.h"
 #include "cli/dns_want.h"
+#include "cli/status_tables.h"
 
 static void dns_help(void)
 {
@@ -205,6 +206,7 @@ static void print_status(const json_t *status)
 
     if (!json_is_true(json_object_get(status, "installed"))) {
         puts("not installed; kube-tunnel dns install does it");
+        print_closed_ports(json_object_get(status, "closedPorts"), stdout);
         return;
     }
     printf("backend    %s\nserver     %s\nlow ports  %s\ndomains   ",
@@ -219,6 +221,7 @@ static void print_status(const json_t *status)
         printf("problem    %s\n", json_string_value(item));
     json_array_foreach(json_object_get(status, "notes"), i, item)
         printf("note       %s\n", json_string_value(item));
+    print_closed_ports(json_object_get(status, "closedPorts"), stdout);
 }
 
 static int dns_status(const struct args *a, const struct resolver_run *r)
@@ -231,6 +234,7 @@ static int dns_status(const struct args *a, const struct resolver_run *r)
         return print_failure("%s", diag_text(&why, e));
     json_t *status = e ? json_pack("{s:b, s:[]}", "installed", false, "problems")
                        : describe(a, &r->machine, &found);
+    json_object_set_new(status, "closedPorts", dns_closed_ports(a));
     if (args_own(a, "output"))
         print_json(status, stdout);
     else

@@ -16,21 +16,39 @@
 
 /* ---- domains ---- */
 
-void dns_served_domains(const struct args *a, struct texts *ret)
+/* Of the running kube-tunnel, owned by the caller; NULL: there is none. */
+static json_t *running_status(const struct args *a)
 {
     AUTO(config_unrefp) struct config *config = NULL;
     struct control_reply reply = { 0 };
 
     if (read_config(a, &config, NULL) ||
         control_call(config->name, "GET", "/v1/status", NULL, &reply, NULL))
-        return;
-    const json_t *domains = json_object_get(reply.json, "domains");
+        return NULL;
+    return reply.json;
+}
+
+json_t *dns_closed_ports(const struct args *a)
+{
+    json_t *status = running_status(a);
+    json_t *addresses = json_object_get(status, "addresses");
+    json_t *problems = json_incref(json_object_get(addresses, "problems"));
+
+    json_decref(status);
+    return problems ? problems : json_array();
+}
+
+void dns_served_domains(const struct args *a, struct texts *ret)
+{
+    json_t *status = running_status(a);
+    const json_t *domains = json_object_get(status, "domains");
+
     for (size_t i = 0; i < json_array_size(domains); i++) {
         const char *domain = json_string_value(json_array_get(domains, i));
         if (domain)
             texts_add(ret, xstrdup(domain));
     }
-    json_decref(reply.json);
+    json_decref(status);
 }
 
 static void flag_domains(const struct args *a, struct texts *ret)

@@ -2,6 +2,8 @@
  */
 #pragma once
 
+#include <jansson.h>
+
 #include "cli/command.h"
 #include "resolver/resolver.h"
 
@@ -10,6 +12,8 @@
 MUST_CHECK int dns_want_fill(const struct args *a, struct resolver_want *w);
 /* Domains that the running kube-tunnel serves; none: it does not run. */
 void dns_served_domains(const struct args *a, struct texts *ret);
+/* Ports of services that the running kube-tunnel does not listen on; a list, owned by the caller. */
+json_t *dns_closed_ports(const struct args *a);
 /* The command that does this with the right to, owned by the caller. */
 char *dns_sudo_command(const struct args *a, const char *subcommand,
                        const struct resolver_want *w);

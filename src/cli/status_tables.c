@@ -120,18 +120,13 @@ static void print_addresses(const json_t *addresses, FILE *to)
         fprintf(to, "and %zu more addresses; see -o json\n", count - ADDRESSES_SHOWN);
 }
 
-static void print_address_problems(const json_t *addresses, FILE *to)
+void print_closed_ports(const json_t *problems, FILE *to)
 {
-    const json_t *list = json_object_get(addresses, "problems");
-    const char *file = text_of(addresses, "stateFile"), *fix = "";
+    const char *fix = "";
     size_t i;
     json_t *item;
 
-    if (json_array_size(list) || *file)
-        fputc('\n', to);
-    if (*file)
-        fprintf(to, "addresses of services are not remembered: %s\n", file);
-    json_array_foreach(list, i, item)
+    json_array_foreach((json_t *)problems, i, item)
     {
         fprintf(to, "port %lld of services is not listened on: %s\n",
                 number_of(item, "port"), text_of(item, "reason"));
@@ -140,6 +135,18 @@ static void print_address_problems(const json_t *addresses, FILE *to)
     }
     if (*fix)
         fprintf(to, "to allow these ports: %s\n", fix);
+}
+
+static void print_address_problems(const json_t *addresses, FILE *to)
+{
+    const json_t *list = json_object_get(addresses, "problems");
+    const char *file = text_of(addresses, "stateFile");
+
+    if (json_array_size(list) || *file)
+        fputc('\n', to);
+    if (*file)
+        fprintf(to, "addresses of services are not remembered: %s\n", file);
+    print_closed_ports(list, to);
 }
 
 static bool is_loopback_text(const char *address)

@@ -21,3 +21,6 @@ void print_status_summary(const json_t *status, FILE *to);
 void print_status_tables(const json_t *status, bool wide, FILE *to);
 /* "listener/127.0.0.1:80", "client/s1", "tunnel/t1" ... one a line. */
 void print_status_names(const json_t *status, FILE *to);
+/* The ports of services that are not listened on, with the reason, and the command that allows
+ * them; of a status of the control socket, addresses.problems.  NULL accepted. */
+void print_closed_ports(const json_t *problems, FILE *to);

@@ -417,6 +417,9 @@ def test_ports_below_1024_without_the_right_are_told_with_the_command(network, r
         shown = run("setpriv", "--reuid", "4242", "--regid", "4242", "--clear-groups", BINARY, "status",
                     XDG_CONFIG_HOME=home, HOME=home, XDG_RUNTIME_DIR=runtime).stdout
         assert f"to allow these ports: {problem['fix']}\n" in shown
+        shown = run("setpriv", "--reuid", "4242", "--regid", "4242", "--clear-groups", BINARY, "dns", "status",
+                    "--root", folder, XDG_CONFIG_HOME=home, HOME=home, XDG_RUNTIME_DIR=runtime).stdout
+        assert f"to allow these ports: {problem['fix']}\n" in shown, shown
         assert len([line for line in tunnel.log().splitlines() if "is not listened on" in line]) == 1
         subprocess.run([*network, "sysctl", "-qw", "net.ipv4.ip_unprivileged_port_start=80"], check=True)
         eventually(lambda: names.at["web.shop"]["ports"] == [80, 9000])

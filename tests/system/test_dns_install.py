@@ -66,7 +66,7 @@ def test_dry_run_prints_each_change_and_makes_none(machine):
 
 def test_status_names_what_differs(machine):
     assert "not installed; kube-tunnel dns install does it" in ok(machine.dns("status"))
-    assert json.loads(ok(machine.dns("status", "-o", "json"))) == {"installed": False, "problems": []}
+    assert json.loads(ok(machine.dns("status", "-o", "json"))) == {"installed": False, "problems": [], "closedPorts": []}
     machine.with_resolved()
     ok(machine.dns("install", "--domain", "cluster.local", "--domain", "k8s"))
     found = json.loads(ok(machine.dns("status", "-o", "json")))
