@@ -140,6 +140,7 @@ class KubeTunnel:
             "XDG_DATA_HOME": str(home / "data"),
             "XDG_RUNTIME_DIR": str(self.runtime), **(environment or {})})
         self.process = None
+        self.told_to_stop = False
         self.port = None
         self.stdin = terminal
         self.user = {}
@@ -150,6 +151,7 @@ class KubeTunnel:
     # life
 
     def start(self, ready=True):
+        self.told_to_stop = False
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(self.command, stderr=log, stdin=self.stdin,
                                             stdout=subprocess.DEVNULL, env=self.environment,
@@ -183,12 +185,17 @@ class KubeTunnel:
 
     # its end
 
+    def terminate(self, sig=signal.SIGTERM):
+        """Tells it to stop, as a service manager does. stop() sends no second signal, which would end it at once."""
+        self.told_to_stop = True
+        self.process.send_signal(sig)
+
     def stop(self, sig=signal.SIGTERM):
-        """Stops it by a signal, as a service manager does. Asserts that the exit status is right."""
+        """Stops it by a signal unless it was told to. Asserts that the exit status is right."""
         if self in RUNNING:
             RUNNING.remove(self)
-        if self.process.poll() is None:
-            self.process.send_signal(sig)
+        if self.process.poll() is None and not self.told_to_stop:
+            self.terminate(sig)
         try:
             status = self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -6,7 +6,6 @@ import json
 import os
 import pwd
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -537,5 +536,5 @@ def test_a_reader_beyond_the_limit_is_refused(start_tunnel, read_names):
 def test_sigterm_closes_all(start_tunnel, read_names):
     tunnel = start_tunnel()
     address = read_names(tunnel, "?namespace=shop").address("seed.shop")
-    tunnel.process.send_signal(signal.SIGTERM)
+    tunnel.terminate()
     eventually(lambda: not connects(address, 8080))

@@ -273,7 +273,7 @@ def test_a_drain_finishes_requests_and_begins_none(pod, start_tunnel):
     thread.start()
     connection = pod.accept()
     connection.take_until(b"\r\n\r\n")
-    tunnel.process.terminate()
+    tunnel.terminate()
     time.sleep(0.5)
     assert tunnel.process.poll() is None
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")

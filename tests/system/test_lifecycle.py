@@ -242,7 +242,7 @@ def test_sigterm_under_load_ends_it_in_time(start_tunnel):
         clients = [pool.submit(keep_asking, tunnel.port, whole, i) for i in range(20)]
         eventually(lambda: min(whole) >= 3)
         began = time.monotonic()
-        tunnel.process.send_signal(signal.SIGTERM)
+        tunnel.terminate()
         assert tunnel.process.wait(10) == 0
         assert time.monotonic() - began < 5
         ends = [client.result() for client in clients]
@@ -260,7 +260,7 @@ def test_sigterm_lets_answers_finish(start_tunnel):
                    pool.submit(tunnel.get, WEB, "/upload", "--limit-rate", "1M", "--data-binary", "@-",
                                stdin=counting(1000000))]
         eventually(lambda: tunnel.total("kube_tunnel_sessions") == 6, pause=0.02)
-        tunnel.process.send_signal(signal.SIGTERM)
+        tunnel.terminate()
         eventually(tunnel.refuses, 2, pause=0.01)
         assert idle.is_closed()
         for answer in answers:
@@ -275,10 +275,10 @@ def test_a_second_signal_ends_it_at_once(start_tunnel):
     with Client(tunnel.port) as client:
         client.send(request(WEB, "/slow?ms=20000"))
         tunnel.wait_for_log("from=lease to=talk")
-        tunnel.process.send_signal(signal.SIGTERM)
+        tunnel.terminate()
         tunnel.wait_for_log("daemon stopping")
         began = time.monotonic()
-        tunnel.process.send_signal(signal.SIGTERM)
+        tunnel.terminate()
         tunnel.process.wait(5)
         assert time.monotonic() - began < 1
         with pytest.raises((EOFError, ConnectionResetError)):

@@ -268,7 +268,7 @@ def test_a_running_request_is_finished_at_sigterm(start_tunnel):
     request = slow_request(tunnel, 2000, answers)
     idle = tunnel.connect()
     time.sleep(0.5)
-    tunnel.process.send_signal(signal.SIGTERM)
+    tunnel.terminate()
     eventually(tunnel.refuses, 2)
     assert idle.recv(1) == b"", "a client that asks for nothing is not waited for"
     request.join()
@@ -294,9 +294,9 @@ def test_a_second_signal_ends_it_at_once(start_tunnel):
     tunnel = start_tunnel()
     request = slow_request(tunnel, 20000, [])
     time.sleep(0.5)
-    tunnel.process.send_signal(signal.SIGTERM)
+    tunnel.terminate()
     time.sleep(0.2)
-    tunnel.process.send_signal(signal.SIGINT)
+    tunnel.terminate(signal.SIGINT)
     assert tunnel.process.wait(1) == 1
     tunnel.process.returncode = 0  # as it should be, so the fixture has nothing to add
     request.join()

@@ -159,7 +159,7 @@ def test_sigterm_ends_a_websocket_after_the_drain_time(start_tunnel):
     tunnel = start_tunnel("--drain-timeout", "1s")
 
     async def conversation(ws):
-        tunnel.process.terminate()
+        tunnel.terminate()
         await asyncio.sleep(0.3)
         await ws.send("still there?")
         assert await ws.recv() == "still there?"
