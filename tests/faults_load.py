@@ -141,12 +141,13 @@ class Load:
         deadline = time.monotonic() + self.patience
         while self.pending and time.monotonic() < deadline:
             await asyncio.sleep(TICK)
-        for request in list(self.pending):
-            request.error = "no answer"
-            self.end(request)
+        pending = list(self.pending)
         for transport in list(self.open):
             transport.abort()
         await asyncio.sleep(0)
+        for request in pending:
+            request.error = "no answer"
+            self.end(request)
 
     def begin(self, due, idle):
         request = Request(due)

@@ -166,7 +166,7 @@ class KubeTunnel:
         try:
             eventually(lambda: self.own("/readyz").status == 200, pause=0.02)
         except AssertionError:
-            raise AssertionError(f"not ready: {self.own('/readyz').text}\n{self.tail()}") from None
+            raise AssertionError(f"not ready: {self.own('/readyz').text}\n{self.tail(but=' serve s')}") from None
 
     # its control socket
 
@@ -209,8 +209,9 @@ class KubeTunnel:
     def log(self):
         return self.log_path.read_text(errors="replace")
 
-    def tail(self, lines=60):
-        return "\n".join(self.log().splitlines()[-lines:])
+    def tail(self, lines=60, but=None):
+        """Its last lines, without those that contain `but`."""
+        return "\n".join([line for line in self.log().splitlines() if not but or but not in line][-lines:])
 
     def wait_for_log(self, pattern, seconds=10):
         def look():
