@@ -203,8 +203,9 @@
     X(max_head_fields) X(buffer_memory) X(head_timeout_ms) X(body_timeout_ms) \
     X(send_timeout_ms) X(client_idle_timeout_ms) X(drain_timeout_ms) \
     X(alias) X(target_port) X(max_objects) X(max_objects_size) X(plugin_timeout_ms) \
-    X(lookup_rate) X(lookup_burst) \
+    X(lookup_rate) X(lookup_burst) X(dns_listen) X(dns_forward) X(dns_rate) \
     X(response_timeout_ms) X(wait_ms) X(dial_timeout_ms) X(replay_buffer) X(forwarded) \
+    X(http2_streams) X(http2_window) X(transport) \
     X(half_close) X(tls_ca) X(tls) X(tls_termination) \
     X(tunnels_per_pod) X(http_tunnels_per_pod) X(small_request) X(prewarmed_tunnels) \
     X(tunnel_max_pairs) X(idle_timeout_ms) X(idle_check_ms) X(tunnel_max_age_ms) \
@@ -212,5 +213,6 @@
     X(clients) X(proxy) X(proxy_raw) X(proxy_users) X(proxy_outside) \
     X(proxy_outside_ports) X(short_names) X(allow_origin) X(allow_host) \
     X(allow_namespace) X(deny_namespace) \
-    X(log_level) X(log_format) X(otlp_sample) X(service_metrics)
+    X(log_level) X(log_format) X(access_log) X(access_log_format) \
+    X(otlp) X(otlp_sample) X(service_metrics)
 /* clang-format on */

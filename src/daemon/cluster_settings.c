@@ -120,6 +120,8 @@ void cluster_settings_update(struct cluster_settings *s, const struct config *c)
     s->upstream.silence_ms = fresh.upstream.silence_ms;
     s->upstream.max_head_size = fresh.upstream.max_head_size;
     s->upstream.max_head_fields = fresh.upstream.max_head_fields;
+    s->upstream.http2_streams = fresh.upstream.http2_streams;
+    s->upstream.http2_window = fresh.upstream.http2_window;
 }
 
 struct clusters_choice clusters_choice_of(const struct config *c, bool offline)

@@ -38,6 +38,7 @@
 #include "daemon/memory.h"
 #include "daemon/names.h"
 #include "daemon/notify.h"
+#include "daemon/outputs.h"
 #include "daemon/process.h"
 #include "daemon/reload.h"
 #include "kube/service_account.h"
@@ -49,8 +50,6 @@
 #include "net/outside_address.h"
 #include "net/outside_dial.h"
 #include "net/own_addresses.h"
-#include "otlp/otlp.h"
-#include "serve/access_log.h"
 #include "serve/policy.h"
 #include "serve/proxy_users.h"
 #include "serve/serve.h"
@@ -102,13 +101,12 @@ struct daemon {
     struct admin *admin;
     struct leaves *leaves;
     struct metric_printer metrics;
-    struct access_log *access_log;
-    struct otlp *traces;
+    struct outputs *outputs;
     struct serve *serve;
     struct listeners *listeners;
     char *address_file; /* owned; or NULL */
     struct addresses *addresses;
-    struct dns *dns; /* or NULL */
+    struct dns_server *dns;
     struct control *control;
 };
 
@@ -130,7 +128,7 @@ static void drain(struct daemon *d)
              LOG_U("drain_timeout_ms", d->config->drain_timeout_ms));
     notify("STOPPING=1");
     reload_close(TAKE(d->reload));
-    dns_close(TAKE(d->dns));
+    dns_server_close(TAKE(d->dns));
     if (d->listeners)
         close_listeners(d);
     enter(d, DAEMON_DRAINING);
@@ -141,8 +139,7 @@ static void part(struct daemon *d)
 {
     enter(d, DAEMON_PARTING);
     timer_set(&d->parting, PARTING_MS);
-    if (d->traces)
-        otlp_drain(d->traces, &d->on_end);
+    outputs_drain(d->outputs, &d->on_end);
     clusters_drain(d->clusters, &d->on_end);
 }
 
@@ -158,8 +155,8 @@ static void on_end(struct task *t)
 
     if (d->state == DAEMON_DRAINING && serve_idle(d->serve))
         part(d);
-    bool sent = !d->traces || otlp_idle(d->traces);
-    if (d->state == DAEMON_PARTING && sent && clusters_idle(d->clusters))
+    if (d->state == DAEMON_PARTING && outputs_idle(d->outputs) &&
+        clusters_idle(d->clusters))
         loop_stop(d->loop);
 }
 
@@ -243,7 +240,7 @@ static void order_drain(void *owner)
         return;
     log_info(NO_ID, "draining", LOG_U("sessions", serve_sessions(d->serve)));
     reload_close(TAKE(d->reload));
-    dns_close(TAKE(d->dns));
+    dns_server_close(TAKE(d->dns));
     close_listeners(d);
     serve_drain(d->serve, &d->on_end);
 }
@@ -271,8 +268,8 @@ static size_t order_dns(void *owner, void (*each)(void *to, const char *address)
 {
     const struct daemon *d = owner;
 
-    dns_each_address(d->dns, each, to);
-    return dns_waiting(d->dns);
+    dns_each_address(dns_server_dns(d->dns), each, to);
+    return dns_waiting(dns_server_dns(d->dns));
 }
 
 static const char *order_state(void *owner)
@@ -364,10 +361,8 @@ static void on_reopen(struct task *t)
 {
     struct daemon *d = container_of(t, struct daemon, on_reopen);
 
-    if (d->access_log)
-        access_log_reopen(d->access_log);
-    if (d->traces)
-        otlp_reopen(d->traces);
+    if (d->outputs)
+        outputs_reopen(d->outputs);
 }
 
 static void listen_to_signals(struct daemon *d)
@@ -541,6 +536,8 @@ static struct reload *start_reload(struct daemon *d)
         .clusters = d->clusters,
         .serve = d->serve,
         .listeners = d->listeners,
+        .outputs = d->outputs,
+        .dns = d->dns,
         .limit = limit,
         .owner = d,
     });
@@ -564,29 +561,6 @@ static enum err set_proxy_users(struct daemon *d, struct diag *why)
     return e;
 }
 
-static enum err open_access_log(struct daemon *d, struct diag *why)
-{
-    const struct config *c = d->config;
-
-    if (!c->access_log)
-        return OK;
-    enum err e = access_log_open(loop_sched(d->loop), c->access_log, c->access_log_format,
-                                 &d->access_log, why);
-    if (!e)
-        serve_set_access_log(d->serve, d->access_log);
-    return e;
-}
-
-static enum err open_traces(struct daemon *d, struct diag *why)
-{
-    if (!d->config->otlp)
-        return OK;
-    enum err e = otlp_open(d->loop, d->config->otlp, &d->traces, why);
-    if (!e)
-        serve_set_traces(d->serve, d->traces);
-    return e;
-}
-
 static enum err start_listeners(struct daemon *d, struct diag *why)
 {
     d->metrics = (struct metric_printer){ cluster_metrics_print, d->clusters, NULL };
@@ -600,9 +574,7 @@ static enum err start_listeners(struct daemon *d, struct diag *why)
     serve_set_in_pod(d->serve, in_pod());
     serve_set_outside(d->serve, &d->outside);
     memory_on_quiet(d->memory, on_quiet, d);
-    enum err e = open_access_log(d, why);
-    if (!e)
-        e = open_traces(d, why);
+    enum err e = outputs_open(d->loop, d->serve, d->config, &d->outputs, why);
     if (!e)
         e = set_proxy_users(d, why);
     if (!e)
@@ -634,15 +606,14 @@ static void finish(struct daemon *d)
 {
     control_destroy(d->control);
     reload_close(d->reload);
-    dns_close(d->dns);
+    dns_server_close(d->dns);
     addresses_destroy(d->addresses);
     free(d->address_file);
     listeners_close(d->listeners);
     if (d->memory)
         memory_on_quiet(d->memory, NULL, NULL);
     serve_destroy(d->serve);
-    access_log_close(d->access_log);
-    otlp_close(d->traces);
+    outputs_close(d->outputs);
     leaves_destroy(d->leaves);
     metrics_remove_printer(&d->metrics);
     admin_destroy(d->admin);

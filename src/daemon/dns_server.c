@@ -41,31 +41,106 @@ static bool find_installed(struct listen_address *ret)
     return listen_address_parse(str_of(text), ret, NULL) == OK;
 }
 
-/* No setting asks for it, and another kube-tunnel may listen there: it is no reason not to
- * serve. */
-static enum err open_installed(struct dns_parts *parts, const struct config *config,
-                               struct dns **ret)
-{
-    struct listen_address address;
-    const struct listen_list list = { &address, find_installed(&address) ? 1 : 0 };
-    struct diag why = { "" };
+struct dns_server {
+    struct dns_parts parts;
+    struct dns *dns; /* NULL: it listens nowhere */
+};
 
-    parts->listen = &list;
-    enum err e = dns_open(parts, config, ret, &why);
-    if (e)
-        log_warn(NO_ID, "cannot listen where dns install has the resolver ask",
-                 LOG_S("reason", diag_text(&why, e)));
+struct dns_server_change {
+    struct dns_server *server;
+    bool close;                /* it listens nowhere from now on */
+    struct dns_change *change; /* of the one that runs */
+    struct dns *fresh;         /* where none runs */
+};
+
+static enum err open_fresh(struct dns_server_change *c, const struct listen_list *listen,
+                           const struct config *config, struct diag *why)
+{
+    struct dns_parts parts = c->server->parts;
+
+    parts.listen = listen;
+    enum err e = dns_open(&parts, config, &c->fresh, why);
+    if (!e || config->dns_listen.count)
+        return e;
+    /* No setting wants it, and another kube-tunnel may listen there: it is no reason not to
+     * serve. */
+    log_warn(NO_ID, "cannot listen where dns install has the resolver ask",
+             LOG_S("reason", diag_text(why, e)));
     return OK;
 }
 
-enum err dns_server_open(const struct dns_parts *parts, struct addresses *addresses,
-                         const struct config *config, struct dns **ret, struct diag *why)
+enum err dns_server_prepare(struct dns_server *s, const struct config *config,
+                            struct dns_server_change **ret, struct diag *why)
 {
-    struct dns_parts all = *parts;
+    struct listen_address address;
+    struct listen_list listen = config->dns_listen;
+    struct dns_server_change *c = xcalloc(1, sizeof(*c));
+    enum err e = OK;
 
-    all.addresses = (struct address_source){ open_key, owner_of_address, addresses };
-    *ret = NULL;
-    all.listen = &config->dns_listen;
-    return config->dns_listen.count ? dns_open(&all, config, ret, why)
-                                    : open_installed(&all, config, ret);
+    if (!listen.count)
+        listen = (struct listen_list){ &address, find_installed(&address) ? 1 : 0 };
+    c->server = s;
+    c->close = !listen.count;
+    if (listen.count)
+        e = s->dns ? dns_prepare(s->dns, &listen, config, &c->change, why)
+                   : open_fresh(c, &listen, config, why);
+    if (e)
+        dns_server_discard(c);
+    else
+        *ret = c;
+    return e;
+}
+
+void dns_server_commit(struct dns_server_change *c)
+{
+    struct dns_server *s = c->server;
+
+    if (c->close)
+        dns_close(TAKE(s->dns));
+    if (c->change)
+        dns_commit(TAKE(c->change));
+    if (c->fresh)
+        s->dns = TAKE(c->fresh);
+    dns_server_discard(c);
+}
+
+void dns_server_discard(struct dns_server_change *c)
+{
+    if (!c)
+        return;
+    dns_discard(c->change);
+    dns_close(c->fresh);
+    free(c);
+}
+
+enum err dns_server_open(const struct dns_parts *parts, struct addresses *addresses,
+                         const struct config *config, struct dns_server **ret,
+                         struct diag *why)
+{
+    struct dns_server *s = xcalloc(1, sizeof(*s));
+    struct dns_server_change *first;
+
+    s->parts = *parts;
+    s->parts.addresses = (struct address_source){ open_key, owner_of_address, addresses };
+    enum err e = dns_server_prepare(s, config, &first, why);
+    if (e) {
+        dns_server_close(s);
+        return e;
+    }
+    dns_server_commit(first);
+    *ret = s;
+    return OK;
+}
+
+void dns_server_close(struct dns_server *s)
+{
+    if (!s)
+        return;
+    dns_close(s->dns);
+    free(s);
+}
+
+const struct dns *dns_server_dns(const struct dns_server *s)
+{
+    return s ? s->dns : NULL;
 }

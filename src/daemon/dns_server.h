@@ -1,14 +1,27 @@
-/* daemon/dns_server.h - the DNS server, with the addresses of this process */
+/* daemon/dns_server.h - the DNS server of this process: where it listens, and its changes
+ *
+ * It listens where the settings say, or else where "kube-tunnel dns install" has the resolver
+ * send look-ups to.  Without either there is none.
+ */
 #pragma once
 
 #include "dns/dns.h"
 
 struct addresses;
+struct dns_server;
+struct dns_server_change;
 
-/* As dns_open, on the addresses of the setting dns-listen, or without one on that of the resolver
- * where one is installed (kube-tunnel dns); `addresses` is borrowed until dns_close, and
- * parts->addresses and parts->listen are set here. */
+/* Borrows `addresses`, and what *parts borrows, until dns_server_close.  As dns_open; a failure
+ * at an address that no setting wants is logged. */
 MUST_CHECK enum err dns_server_open(const struct dns_parts *parts,
                                     struct addresses *addresses,
-                                    const struct config *config, struct dns **ret,
+                                    const struct config *config, struct dns_server **ret,
                                     struct diag *why);
+void dns_server_close(struct dns_server *s);                  /* NULL accepted */
+const struct dns *dns_server_dns(const struct dns_server *s); /* NULL accepted */
+
+/* Binds what is new.  The config is borrowed for the call. */
+MUST_CHECK enum err dns_server_prepare(struct dns_server *s, const struct config *config,
+                                       struct dns_server_change **ret, struct diag *why);
+void dns_server_commit(struct dns_server_change *c);
+void dns_server_discard(struct dns_server_change *c); /* NULL accepted */

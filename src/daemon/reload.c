@@ -10,7 +10,9 @@
 #include "cluster/clusters.h"
 #include "cluster/settings.h"
 #include "daemon/cluster_settings.h"
+#include "daemon/dns_server.h"
 #include "daemon/names.h"
+#include "daemon/outputs.h"
 #include "daemon/refusals.h"
 #include "daemon/service_rules.h"
 #include "listen/change.h"
@@ -70,6 +72,8 @@ struct prepared {
     struct config *config;
     struct naming naming;
     struct tls_rules *rules;
+    struct outputs_change *outputs;
+    struct dns_server_change *dns;
     struct listeners_change *listeners;
     struct proxy_users *users;
     struct setting_changes changes;
@@ -79,6 +83,8 @@ static void prepared_finish(struct prepared *p)
 {
     setting_changes_finish(&p->changes);
     naming_finish(&p->naming);
+    outputs_discard(p->outputs);
+    dns_server_discard(p->dns);
     proxy_users_destroy(p->users);
     tls_rules_unref(p->rules);
     config_unref(p->config);
@@ -101,6 +107,10 @@ static enum err prepare(struct reload *r, struct prepared *p, struct diag *why)
         e = proxy_users_read(p->config->proxy_users, &p->users, why);
     if (!e)
         e = service_rules_of(p->config, &p->rules, why);
+    if (!e)
+        e = outputs_prepare(parts->outputs, p->config, &p->outputs, why);
+    if (!e)
+        e = dns_server_prepare(parts->dns, p->config, &p->dns, why);
     if (!e)
         e = listeners_prepare(parts->listeners, p->config, &p->listeners, why);
     return e;
@@ -139,6 +149,8 @@ static void commit(struct reload *r, struct prepared *p)
     clusters_configure(parts->clusters);
     serve_configure(parts->serve, p->config);
     serve_set_proxy_users(parts->serve, TAKE(p->users));
+    outputs_commit(TAKE(p->outputs));
+    dns_server_commit(TAKE(p->dns));
     parts->limit(parts->owner);
     listeners_commit(p->listeners);
     config_unref(before);

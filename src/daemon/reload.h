@@ -17,8 +17,10 @@
 
 struct cluster_settings;
 struct clusters;
+struct dns_server;
 struct listeners;
 struct naming;
+struct outputs;
 struct serve;
 
 struct reload;
@@ -33,6 +35,8 @@ struct reload_parts {
     struct clusters *clusters;
     struct serve *serve;
     struct listeners *listeners;
+    struct outputs *outputs;
+    struct dns_server *dns;
     /* Sets the limits that depend on the machine, too; *config is the new one. */
     void (*limit)(void *owner);
     void *owner;

@@ -39,6 +39,8 @@ struct dns_socket {
     struct udp *udp;
     struct listener *tcp;
     struct in_addr own;
+    struct listen_address wanted;
+    bool claimed; /* the change under way wants it, too */
     char address[ADDRESS_TEXT];
 };
 
@@ -48,7 +50,24 @@ struct dns {
     struct tcp_clients *tcp;
     struct sources *sources;
     struct dns_forward *forward;
+    struct listen_address forward_to;
     struct list_node sockets;
+};
+
+/* Bound for a change, and not in use yet. */
+struct bound {
+    struct listen_address wanted;
+    int tcp, udp;
+};
+
+struct dns_change {
+    struct dns *dns;
+    struct bound *bound;
+    size_t count;
+    bool other_forward;
+    struct listen_address forward_to;
+    struct dns_forward *forward;
+    uint32_t rate;
 };
 
 /* --- UDP --- */
@@ -133,21 +152,22 @@ static void close_sockets(struct list_node *sockets)
         close_socket(s);
 }
 
-static void open_socket(struct dns *d, struct list_node *list, int tcp, int udp)
+static void open_socket(struct dns *d, const struct bound *b)
 {
     struct dns_socket *s = xcalloc(1, sizeof(*s));
     struct sockaddr_storage at = { 0 };
     struct sockaddr *sa = (struct sockaddr *)&at;
     socklen_t len = sizeof(at);
 
-    getsockname(tcp, sa, &len);
+    getsockname(b->tcp, sa, &len);
     s->dns = d;
+    s->wanted = b->wanted;
     if (sa->sa_family == AF_INET)
         s->own = ((const struct sockaddr_in *)&at)->sin_addr;
     address_text(sa, s->address);
-    s->tcp = listener_open(d->parts.loop, tcp, on_accept, s);
-    s->udp = udp_open(d->parts.loop, udp, DNS_UDP_MAX, UDP_BATCH, on_datagram, s);
-    list_append(list, &s->node);
+    s->tcp = listener_open(d->parts.loop, b->tcp, on_accept, s);
+    s->udp = udp_open(d->parts.loop, b->udp, DNS_UDP_MAX, UDP_BATCH, on_datagram, s);
+    list_append(&d->sockets, &s->node);
     log_info(NO_ID, "DNS server", LOG_S("address", s->address));
     if (!address_is_loopback(sa))
         log_warn(NO_ID, "the DNS server can be reached from outside this machine",
@@ -172,8 +192,20 @@ static bool is_wildcard(const struct listen_address *a)
            strcmp(host, "::") == 0;
 }
 
-static enum err bind_once(struct dns *d, const struct listen_address *a,
-                          struct list_node *list, struct diag *why)
+static bool same_address(const struct listen_address *a, const struct listen_address *b)
+{
+    return a->port == b->port && strcmp(a->host, b->host) == 0;
+}
+
+static void keep_bound(struct dns_change *c, const struct listen_address *wanted, int tcp,
+                       int udp)
+{
+    c->bound = xrealloc(c->bound, (c->count + 1) * sizeof(*c->bound));
+    c->bound[c->count++] = (struct bound){ *wanted, tcp, udp };
+}
+
+static enum err bind_once(struct dns_change *c, const struct listen_address *a,
+                          struct diag *why)
 {
     struct listen_sockets tcp;
     int udp[2] = { -1, -1 };
@@ -185,7 +217,7 @@ static enum err bind_once(struct dns *d, const struct listen_address *a,
         e = bind_datagrams(tcp.fds[i], &udp[i], why);
     for (size_t i = 0; i < tcp.count; i++) {
         if (!e) {
-            open_socket(d, list, tcp.fds[i], udp[i]);
+            keep_bound(c, a, tcp.fds[i], udp[i]);
             continue;
         }
         close(tcp.fds[i]);
@@ -195,29 +227,70 @@ static enum err bind_once(struct dns *d, const struct listen_address *a,
     return e;
 }
 
-static enum err bind_address(struct dns *d, const struct listen_address *a,
+static bool claim_sockets(struct dns *d, const struct listen_address *a)
+{
+    bool found = false;
+
+    list_for_each (s, &d->sockets, struct dns_socket, node)
+        if (!s->claimed && same_address(&s->wanted, a))
+            s->claimed = found = true;
+    return found;
+}
+
+static enum err bind_address(struct dns_change *c, const struct listen_address *a,
                              struct diag *why)
 {
+    if (claim_sockets(c->dns, a))
+        return OK;
+    enum err e = bind_once(c, a, why);
+    for (int i = 1; e == ERR_IN_USE && a->port == 0 && i < RANDOM_PORT_TRIES; i++)
+        e = bind_once(c, a, why);
+    return e;
+}
+
+/* The two addresses of localhost with a given port are bound one by one, since a change may
+ * concern one of them.  ERR_CONFIG for the second one: there is no IPv6 here. */
+static enum err bind_wanted(struct dns_change *c, const struct listen_address *a,
+                            struct diag *why)
+{
+    struct listen_address v4 = { "127.0.0.1", a->port }, v6 = { "::1", a->port };
+
     if (is_wildcard(a))
         return diag_set(why, ERR_CONFIG,
                         "\"%s\" is no address of its own: repeat dns-listen for each "
                         "address of this machine",
                         a->host);
-    enum err e = bind_once(d, a, &d->sockets, why);
-    for (int i = 1; e == ERR_IN_USE && a->port == 0 && i < RANDOM_PORT_TRIES; i++)
-        e = bind_once(d, a, &d->sockets, why);
-    return e;
+    if (a->port == 0 || (a->host[0] && strcmp(a->host, "localhost") != 0))
+        return bind_address(c, a, why);
+    enum err e = bind_address(c, &v4, why);
+    if (!e)
+        e = bind_address(c, &v6, NULL);
+    return e == ERR_CONFIG ? OK : e;
 }
 
 /* --- forwarding --- */
 
-static bool is_own_socket(const struct dns *d, const struct sockaddr_storage *server)
+static bool is_bound_to(int fd, const char *text)
+{
+    struct sockaddr_storage at = { 0 };
+    socklen_t len = sizeof(at);
+    char own[ADDRESS_TEXT];
+
+    getsockname(fd, (struct sockaddr *)&at, &len);
+    address_text((struct sockaddr *)&at, own);
+    return strcmp(own, text) == 0;
+}
+
+static bool is_own_socket(const struct dns_change *c, const struct sockaddr_storage *to)
 {
     char text[ADDRESS_TEXT];
 
-    address_text((const struct sockaddr *)server, text);
-    list_for_each (s, &d->sockets, struct dns_socket, node)
-        if (strcmp(s->address, text) == 0)
+    address_text((const struct sockaddr *)to, text);
+    for (size_t i = 0; i < c->count; i++)
+        if (is_bound_to(c->bound[i].tcp, text))
+            return true;
+    list_for_each (s, &c->dns->sockets, struct dns_socket, node)
+        if (s->claimed && strcmp(s->address, text) == 0)
             return true;
     return false;
 }
@@ -230,35 +303,100 @@ static void set_port(struct sockaddr_storage *sa, uint16_t port)
         ((struct sockaddr_in6 *)sa)->sin6_port = htons(port);
 }
 
-static enum err open_forward(struct dns *d, const struct listen_address *to,
+static enum err open_forward(struct dns_change *c, const struct listen_address *to,
                              struct diag *why)
 {
     struct sockaddr_storage server;
 
+    c->other_forward = !same_address(to, &c->dns->forward_to);
+    c->forward_to = *to;
     if (!to->host[0])
         return OK;
     if (!address_parse(str_of(to->host), &server))
         return diag_set(why, ERR_CONFIG, "\"%s\" is not an address", to->host);
     set_port(&server, to->port ? to->port : DNS_PORT);
-    if (is_own_socket(d, &server))
+    if (is_own_socket(c, &server))
         return diag_set(why, ERR_CONFIG, "it is the address of this DNS server itself");
-    d->forward = dns_forward_create(d->parts.loop, &server);
-    questions_set_forward(d->questions, d->forward);
+    if (c->other_forward)
+        c->forward = dns_forward_create(c->dns->parts.loop, &server);
     return OK;
 }
 
-/* --- the server --- */
+/* --- changes --- */
 
-static enum err open_sockets(struct dns *d, const struct config *config, struct diag *why)
+static enum err change_find(struct dns_change *c, const struct listen_list *listen,
+                            const struct config *config, struct diag *why)
 {
-    for (size_t i = 0; i < d->parts.listen->count; i++) {
-        enum err e = bind_address(d, &d->parts.listen->at[i], why);
+    list_for_each (s, &c->dns->sockets, struct dns_socket, node)
+        s->claimed = false;
+    for (size_t i = 0; i < listen->count; i++) {
+        enum err e = bind_wanted(c, &listen->at[i], why);
         if (e)
             return diag_prefix(why, e, "dns-listen");
     }
-    enum err e = open_forward(d, &config->dns_forward, why);
+    enum err e = open_forward(c, &config->dns_forward, why);
     return e ? diag_prefix(why, e, "dns-forward") : OK;
 }
+
+enum err dns_prepare(struct dns *d, const struct listen_list *listen,
+                     const struct config *config, struct dns_change **ret,
+                     struct diag *why)
+{
+    struct dns_change *c = xcalloc(1, sizeof(*c));
+
+    c->dns = d;
+    c->rate = config->dns_rate;
+    enum err e = change_find(c, listen, config, why);
+    if (e)
+        dns_discard(c);
+    else
+        *ret = c;
+    return e;
+}
+
+static void change_forward(struct dns_change *c)
+{
+    struct dns *d = c->dns;
+
+    questions_set_forward(d->questions, c->forward);
+    dns_forward_destroy(d->forward);
+    d->forward = TAKE(c->forward);
+    d->forward_to = c->forward_to;
+}
+
+void dns_commit(struct dns_change *c)
+{
+    struct dns *d = c->dns;
+
+    if (c->other_forward)
+        change_forward(c);
+    sources_set_rate(d->sources, c->rate);
+    list_for_each (s, &d->sockets, struct dns_socket, node) {
+        if (s->claimed)
+            continue;
+        log_info(NO_ID, "no longer a DNS server", LOG_S("address", s->address));
+        close_socket(s);
+    }
+    for (size_t i = 0; i < c->count; i++)
+        open_socket(d, &c->bound[i]);
+    c->count = 0;
+    dns_discard(c);
+}
+
+void dns_discard(struct dns_change *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->count; i++) {
+        close(c->bound[i].tcp);
+        close(c->bound[i].udp);
+    }
+    free(c->bound);
+    dns_forward_destroy(c->forward);
+    free(c);
+}
+
+/* --- the server --- */
 
 static struct questions *create_questions(struct dns *d)
 {
@@ -286,13 +424,16 @@ enum err dns_open(const struct dns_parts *parts, const struct config *config,
     d->questions = create_questions(d);
     d->tcp = tcp_clients_create(parts->loop, d->questions);
     d->sources = sources_create(loop_sched(parts->loop), config->dns_rate);
-    enum err e = open_sockets(d, config, why);
+    struct dns_change *first;
+    enum err e = dns_prepare(d, parts->listen, config, &first, why);
     d->parts.listen = NULL;
-    if (e)
+    if (e) {
         dns_close(d);
-    else
-        *ret = d;
-    return e;
+        return e;
+    }
+    dns_commit(first);
+    *ret = d;
+    return OK;
 }
 
 void dns_close(struct dns *d)

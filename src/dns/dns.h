@@ -13,6 +13,7 @@ struct clusters;
 struct config;
 struct listen_list;
 struct dns;
+struct dns_change;
 struct loop;
 struct naming;
 
@@ -34,6 +35,16 @@ MUST_CHECK enum err dns_open(const struct dns_parts *parts, const struct config 
                              struct dns **ret, struct diag *why);
 /* Questions without a response get none.  NULL accepted. */
 void dns_close(struct dns *d);
+
+/* A change has two steps: the first binds what is new and may fail, as dns_open; the second does
+ * not fail.  A socket whose address is wanted before and after stays open.  Questions that wait
+ * for a server of --dns-forward that is given up get no response.  `listen` is not empty, and
+ * borrowed for the call. */
+MUST_CHECK enum err dns_prepare(struct dns *d, const struct listen_list *listen,
+                                const struct config *config, struct dns_change **ret,
+                                struct diag *why);
+void dns_commit(struct dns_change *c);
+void dns_discard(struct dns_change *c); /* NULL accepted */
 
 /* For status pages; NULL accepted: there is nothing.  `address` is borrowed for the call. */
 void dns_each_address(const struct dns *d, void (*each)(void *owner, const char *address),

@@ -30,6 +30,11 @@ struct sources *sources_create(struct sched *sched, uint32_t per_second)
     return s;
 }
 
+void sources_set_rate(struct sources *s, uint32_t per_second)
+{
+    s->per_second = per_second;
+}
+
 void sources_destroy(struct sources *s)
 {
     free(s);

@@ -16,5 +16,6 @@ enum source_verdict { SOURCE_ANSWER, SOURCE_TRUNCATE, SOURCE_DROP };
 struct sources;
 
 struct sources *sources_create(struct sched *sched, uint32_t per_second);
+void sources_set_rate(struct sources *s, uint32_t per_second);
 void sources_destroy(struct sources *s); /* NULL accepted */
 enum source_verdict sources_take(struct sources *s, const struct sockaddr *peer);

@@ -37,8 +37,15 @@ struct h2_settings {
     void *options, *callbacks;                 /* nghttp2's */
 };
 
+struct h2_limits {
+    size_t max_head_size, max_head_fields;
+    uint32_t streams_max, window;
+};
+
 /* The caller has set the fields before `unused`. */
 void h2_settings_init(struct h2_settings *s);
+/* Of heads from now on, and of streams on connections that are created from now on. */
+void h2_settings_change(struct h2_settings *s, const struct h2_limits *limits);
 void h2_settings_finish(struct h2_settings *s); /* no connection is left */
 void h2_settings_trim(struct h2_settings *s);
 

@@ -192,6 +192,8 @@ static struct h2_connection *create(struct h2_settings *s, struct stream *below,
     nghttp2_mem memory = h2_memory(c);
 
     c->settings = s;
+    c->streams_max = s->streams_max;
+    c->window = s->window;
     c->below = below;
     c->server = server;
     c->wake = wake;
@@ -279,7 +281,7 @@ size_t h2_capacity(const struct h2_connection *c)
 {
     bool assumes = !c->has_settings && c->assumed;
     uint32_t theirs = assumes ? c->assumed : h2_streams_accepted(c);
-    uint32_t ours = c->settings->streams_max;
+    uint32_t ours = c->streams_max;
     size_t max = theirs < ours ? theirs : ours;
 
     if (c->draining || c->over || !nghttp2_session_check_request_allowed(c->session))

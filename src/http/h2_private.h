@@ -79,6 +79,7 @@ struct h2_stream {
 
 struct h2_connection {
     struct h2_settings *settings;
+    uint32_t streams_max, window; /* as the settings were when it began */
     struct stream *below;
     bool server;
     nghttp2_session *session;

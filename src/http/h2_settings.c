@@ -39,6 +39,16 @@ void h2_settings_init(struct h2_settings *s)
     s->callbacks = h2_callbacks_create();
 }
 
+void h2_settings_change(struct h2_settings *s, const struct h2_limits *limits)
+{
+    s->max_head_size = limits->max_head_size;
+    s->max_head_fields = limits->max_head_fields;
+    s->streams_max = limits->streams_max;
+    s->window = limits->window;
+    nghttp2_option_del(s->options);
+    s->options = options_create(s);
+}
+
 void h2_settings_finish(struct h2_settings *s)
 {
     h2_settings_trim(s);
@@ -50,14 +60,14 @@ void h2_settings_submit(struct h2_connection *c)
 {
     const struct h2_settings *s = c->settings;
     const nghttp2_settings_entry of_server[] = {
-        { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, s->streams_max },
-        { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, s->window },
+        { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, c->streams_max },
+        { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, c->window },
         { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)s->max_head_size },
         { NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1 },
     };
     const nghttp2_settings_entry of_client[] = {
         { NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
-        { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, s->window },
+        { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, c->window },
         { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)s->max_head_size },
     };
 

@@ -288,7 +288,7 @@ void h2_stream_on_data(struct h2_stream *s, const uint8_t *bytes, size_t n)
         return;           /* it was given up; what comes is not for anyone */
     in->limit = SIZE_MAX; /* the window is the limit */
     bufq_write_small(in, bytes, n);
-    in->limit = s->settings->window;
+    in->limit = s->connection->window;
     s->received += n;
     task_wake(s->bytes.wake);
 }
@@ -592,7 +592,7 @@ struct h2_stream *h2_stream_get(struct h2_connection *c, int32_t id)
     head_text_clear(&s->head.pseudo);
     head_text_clear(&s->text);
     head_text_clear(&s->trailers);
-    stream_init(&s->bytes, &stream_ops, settings->pool, settings->window, H2_OUT_LIMIT);
+    stream_init(&s->bytes, &stream_ops, settings->pool, c->window, H2_OUT_LIMIT);
     s->message.ops = &message_ops;
     s->message.bytes = &s->bytes;
     s->message.connection = c->below;

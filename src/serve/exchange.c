@@ -54,7 +54,7 @@ static void report(struct exchange *x)
 
     if (x->serve->observer)
         x->serve->observer->on_request(x->serve->observer->owner, &e);
-    if (x->trace.recorded)
+    if (x->trace.recorded && x->serve->traces)
         trace_report(&x->trace, x->serve->traces, &e, o.at.now);
 }
 

@@ -257,8 +257,10 @@ void serve_configure(struct serve *s, const struct config *config)
     }
     config_unref(before);
     s->h1.limits = (struct h1_limits){ config->max_head_size, config->max_head_fields };
-    s->h2.max_head_size = config->max_head_size;
-    s->h2.max_head_fields = config->max_head_fields;
+    h2_settings_change(&s->h2, &(struct h2_limits){ config->max_head_size,
+                                                    config->max_head_fields,
+                                                    config->http2_streams,
+                                                    (uint32_t)config->http2_window });
     each(&s->sessions, session_close_denied);
     each(&s->raws, raw_close_denied);
 }

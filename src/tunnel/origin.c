@@ -31,6 +31,15 @@ void origin_init(struct tunnel_origin *o, struct loop *loop, struct transfers *t
     o->transports.usual = usual_transport(api_target(api), settings);
 }
 
+void origin_configure(struct tunnel_origin *o)
+{
+    enum transport usual = usual_transport(api_target(o->api), o->settings);
+
+    if (usual != o->transports.usual || o->settings->transport != TUNNEL_TRANSPORT_AUTO)
+        o->transports.learnt_until = 0;
+    o->transports.usual = usual;
+}
+
 void origin_finish(struct tunnel_origin *o)
 {
     tls_context_unref(o->tls);

@@ -38,6 +38,8 @@ struct tunnel_origin {
 
 void origin_init(struct tunnel_origin *o, struct loop *loop, struct transfers *transfers,
                  struct api *api, const struct tunnel_settings *settings);
+/* *settings has changed. */
+void origin_configure(struct tunnel_origin *o);
 void origin_finish(struct tunnel_origin *o);
 
 /* Start to connect to the API server. */

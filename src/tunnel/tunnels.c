@@ -286,11 +286,11 @@ void tunnels_configure(struct tunnels *ts, const struct tunnel_settings *setting
     bool other_check = fresh.check_ms != ts->settings.check_ms;
 
     fresh.connect_ahead = ts->settings.connect_ahead;
-    fresh.transport = ts->settings.transport;
     fresh.room = ts->settings.room;
     fresh.cluster = ts->settings.cluster;
     fresh.last_id = ts->settings.last_id;
     ts->settings = fresh;
+    origin_configure(&ts->origin);
     if (other_check)
         timer_set(&ts->check, fresh.check_ms);
 }

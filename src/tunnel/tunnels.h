@@ -50,8 +50,8 @@ struct tunnel_status {
 void tunnels_each(const struct tunnels *t,
                   void (*each)(void *owner, const struct tunnel_status *), void *owner);
 
-/* Changes the limits and times of `settings`; the rest stays as it was at the creation.  An
- * open tunnel keeps its interval of PINGs. */
+/* Changes the limits, times and transport of `settings`; the rest stays as it was at the
+ * creation.  An open tunnel keeps its transport and its interval of PINGs. */
 void tunnels_configure(struct tunnels *ts, const struct tunnel_settings *settings);
 /* Closes the tunnels that are left. */
 void tunnels_destroy(struct tunnels *t); /* NULL accepted */

@@ -414,12 +414,11 @@ static void destroy_links(struct pod_port *pod_port)
         link_free(l);
 }
 
-void h2_pool_configure(struct h2_pool *p, uint64_t idle_ms, size_t max_head_size,
-                       size_t max_head_fields)
+void h2_pool_configure(struct h2_pool *p, uint64_t idle_ms,
+                       const struct h2_limits *limits)
 {
     p->settings.idle_ms = idle_ms;
-    p->h2.max_head_size = p->settings.max_head_size = max_head_size;
-    p->h2.max_head_fields = p->settings.max_head_fields = max_head_fields;
+    h2_settings_change(&p->h2, limits);
 }
 
 void h2_pool_destroy(struct h2_pool *p)

@@ -44,9 +44,10 @@ struct h2_waiter {
 };
 
 struct h2_pool *h2_pool_create(const struct h2_pool_settings *s);
-/* Of connections that become idle, and limits of responses, from now on. */
-void h2_pool_configure(struct h2_pool *p, uint64_t idle_ms, size_t max_head_size,
-                       size_t max_head_fields);
+/* Of connections that become idle, and limits of responses and of new connections, from now
+ * on. */
+void h2_pool_configure(struct h2_pool *p, uint64_t idle_ms,
+                       const struct h2_limits *limits);
 void h2_pool_destroy(struct h2_pool *p); /* its message streams end; NULL accepted */
 void h2_pool_trim(struct h2_pool *p);
 void h2_pool_clear(

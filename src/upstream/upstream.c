@@ -340,9 +340,13 @@ void upstream_configure(struct upstream *u, const struct upstream_settings *fres
     s->silence_ms = fresh->silence_ms;
     s->max_head_size = fresh->max_head_size;
     s->max_head_fields = fresh->max_head_fields;
+    s->http2_streams = fresh->http2_streams;
+    s->http2_window = fresh->http2_window;
     tls_ports_configure(u->parts.tls_ports, &fresh->tls);
     pool_set_idle(u->pool, s->idle_ms);
-    h2_pool_configure(u->h2_pool, s->idle_ms, s->max_head_size, s->max_head_fields);
+    h2_pool_configure(u->h2_pool, s->idle_ms,
+                      &(struct h2_limits){ s->max_head_size, s->max_head_fields,
+                                           pod_streams(s), s->http2_window });
 }
 
 void upstream_set_zone(struct upstream *u, const char *found)

@@ -176,10 +176,10 @@ def test_a_port_in_use_refuses_the_change_whole(start):
 
 def test_a_setting_that_needs_a_restart_is_named_and_the_rest_is_applied(start):
     file = start("wait: 5s\n")
-    log = file.write("cluster-domain: example.org\ndeny-namespace: [shop]\nhttp2-window: 1MiB\n")
+    log = file.write("cluster-domain: example.org\ndeny-namespace: [shop]\nupstream: tunnel\n")
     log = eventually(lambda: (t := file.tunnel.log()).count("takes effect at the next start") == 2 and t)
     assert re.search(r"next start setting=cluster-domain value=cluster.local next=example.org from=.*config.yaml:1", log)
-    assert re.search(r"next start setting=http2-window value=256KiB next=1MiB", log)
+    assert re.search(r"next start setting=upstream value=auto next=tunnel", log)
     assert denied(file.tunnel)
 
 
@@ -425,20 +425,21 @@ def test_reload_and_diff_print_what_changed(start_tunnel, tmp_path):
     tunnel = start_tunnel("--config", path, "--half-close")
     # a file that a program has open for writing is not reloaded by the watch: only on command
     with open(path, "w") as writer:
-        writer.write("wait: 7s\ntransport: spdy\nhttp2-streams: 5\n")
+        writer.write("wait: 7s\nupstream: tunnel\ncluster-domain: example.org\n")
         writer.flush()
-        expected = [f"wait 5s -> 7s {path}:1 reload", f"http2-streams 100 -> 5 {path}:3 restart",
-                    f"transport auto -> spdy {path}:2 restart"]  # in the order of the table
+        domain = f"cluster-domain cluster.local -> example.org {path}:3 restart"
+        upstream = f"upstream auto -> tunnel {path}:2 restart"
+        expected = [domain, f"wait 5s -> 7s {path}:1 reload", upstream]  # in the order of the table
 
         def rows(done):
             return [re.sub(r" +", " ", line) for line in done.stdout.splitlines()]
 
         diff = tunnel.ask("config", "show", "--diff")
         assert rows(diff) == expected and "compared with the running kube-tunnel" in diff.stderr and not diff.returncode
-        assert rows(tunnel.ask("config", "show", "--diff", "wait")) == expected[:1]
+        assert rows(tunnel.ask("config", "show", "--diff", "wait")) == expected[1:2]
         assert rows(tunnel.ask("reload")) == ["reloaded", *expected]
-        assert rows(tunnel.ask("config", "show", "--diff")) == expected[1:], "it waits for the next start"
-        assert rows(tunnel.ask("reload")) == ["reloaded", *expected[1:]]
+        assert rows(tunnel.ask("config", "show", "--diff")) == [domain, upstream], "they wait for the next start"
+        assert rows(tunnel.ask("reload")) == ["reloaded", domain, upstream]
         writer.seek(0)
         writer.write("wait: soon")
         writer.flush()

@@ -645,19 +645,6 @@ def test_localhost_is_both_families(start_server):
         assert re.fullmatch(ADDRESS + "\n", done.stdout), done.stdout
 
 
-def test_a_changed_address_takes_effect_at_the_next_start(tmp_path, playground):
-    settings = tmp_path / "settings.yaml"
-    settings.write_text("dns-listen: 127.0.0.1:0\n")
-    tunnel = KubeTunnel("--config", settings, kubeconfig=playground.kubeconfig, folder=tmp_path).start()
-    try:
-        tunnel.wait_for_log(r"dns DNS server address=127\.0\.0\.1")
-        settings.write_text("dns-listen: 127.0.0.1:1\n")
-        tunnel.process.send_signal(signal.SIGHUP)
-        tunnel.wait_for_log(r"a changed setting takes effect at the next start.*setting=dns-listen")
-    finally:
-        tunnel.stop()
-
-
 def test_it_is_off_by_default(tunnel):
     assert "DNS server" not in tunnel.log()
 

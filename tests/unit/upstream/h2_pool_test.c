@@ -175,6 +175,21 @@ static void requests_wait_for_settings_beyond_the_first_100(void **state)
         stream_abort(taken[i]->bytes);
 }
 
+static void changed_limits_are_those_of_new_connections(void **state)
+{
+    struct rig *r = *state;
+    struct message_stream *taken[4];
+    add_http2(r, &web);
+
+    h2_pool_configure(r->pool, IDLE_MS, &(struct h2_limits){ 65536, 100, 1, 65536 });
+    assert_int_equal(take_all(r, taken, 4), STREAMS_MAX);
+    add_http2(r, &web);
+    assert_int_equal(take_all(r, taken + STREAMS_MAX, 2), 1);
+    assert_int_equal(r->via.number, 2);
+    for (size_t i = 0; i < STREAMS_MAX + 1; i++)
+        stream_abort(taken[i]->bytes);
+}
+
 static void another_port_has_connections_of_its_own(void **state)
 {
     struct rig *r = *state;
@@ -495,6 +510,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(requests_share_a_connection_up_to_its_streams),
         TEST(requests_wait_for_settings_beyond_the_first_100),
+        TEST(changed_limits_are_those_of_new_connections),
         TEST(another_port_has_connections_of_its_own),
         TEST(one_that_waits_wakes_when_a_stream_has_ended),
         TEST(those_that_wait_for_a_connection_wake_when_its_opening_has_ended),
