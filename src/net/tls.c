@@ -3,21 +3,21 @@
  *      user ── out ──▶ SSL_write ──▶ BIO ──▶ below.out ──▶
  *      user ◀── in ─── SSL_read ◀─── BIO ◀── below.in ◀──
  *
- * The BIO has no buffer of its own: it is the two queues of the stream below.  A record
- * is encrypted only while below.out has room for a whole one, so a write never stops half
- * way. What lies together in `out` becomes one record; small writes lie together because
+ * The BIO (net/tls_bio.h) has no buffer of its own: it is the two queues of the stream below.  A
+ * record is encrypted only while below.out has room for a whole one, so a write never stops half
+ * way.  What lies together in `out` becomes one record; small writes lie together because
  * base/bufq.c gathers them.
  */
 #include "net/tls.h"
 
 #include <assert.h>
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 
 #include "base/address.h"
 #include "base/own.h"
+#include "net/tls_bio.h"
 #include "net/tls_identity_ssl.h"
 #include "net/tls_ssl.h"
 
@@ -48,51 +48,6 @@ struct tls {
 static struct tls *tls_of(struct stream *s)
 {
     return container_of(s, struct tls, stream);
-}
-
-static int on_bio_read(BIO *bio, char *to, int n)
-{
-    struct tls *t = BIO_get_data(bio);
-    BIO_clear_retry_flags(bio);
-    size_t got = bufq_read(&t->below->in, to, (size_t)n);
-    if (got)
-        return (int)got;
-    if (t->below->in_eof)
-        return 0;
-    BIO_set_retry_read(bio);
-    return -1;
-}
-
-static int on_bio_write(BIO *bio, const char *from, int n)
-{
-    struct tls *t = BIO_get_data(bio);
-    BIO_clear_retry_flags(bio);
-    size_t taken = bufq_write(&t->below->out, from, (size_t)n);
-    if (taken)
-        return (int)taken;
-    BIO_set_retry_write(bio);
-    return -1;
-}
-
-static long on_bio_ctrl(BIO *bio, int command, long number, void *pointer)
-{
-    (void)number;
-    (void)pointer;
-    struct tls *t = BIO_get_data(bio);
-    if (command == BIO_CTRL_EOF)
-        return t->below->in_eof && bufq_empty(&t->below->in);
-    return command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP;
-}
-
-static BIO_METHOD *bio_method(void)
-{
-    BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stream");
-    if (!m)
-        return NULL;
-    BIO_meth_set_read(m, on_bio_read);
-    BIO_meth_set_write(m, on_bio_write);
-    BIO_meth_set_ctrl(m, on_bio_ctrl);
-    return m;
 }
 
 static const char *reason_of(unsigned long code)
@@ -458,7 +413,7 @@ struct stream *tls_open(struct sched *sched, struct chunk_pool *pool,
                         struct tls_context *c, struct stream *below)
 {
     struct tls *t = xcalloc(1, sizeof(*t));
-    BIO *bio = BIO_new(c->bio);
+    BIO *bio = tls_bio_new(c->bio, below);
 
     stream_init(&t->stream, &tls_ops, pool, TLS_IN_LIMIT, TLS_OUT_LIMIT);
     task_init(&t->read, sched, RANK_READ, on_read);
@@ -468,10 +423,7 @@ struct stream *tls_open(struct sched *sched, struct chunk_pool *pool,
     t->ssl = SSL_new(c->ssl);
     if (!t->ssl || !bio)
         abort(); /* out of memory */
-    BIO_set_data(bio, t);
-    BIO_set_init(bio, 1);
     SSL_set_bio(t->ssl, bio, bio);
-    SSL_set_app_data(t->ssl, t);
     below->wake = &t->read;
     task_wake(&t->flush);
     return &t->stream;
@@ -532,103 +484,4 @@ const struct tls_report *tls_report(const struct stream *s)
 SSL *tls_ssl(const struct stream *s)
 {
     return s->ops == &tls_ops ? container_of(s, const struct tls, stream)->ssl : NULL;
-}
-
-static int on_new_session(SSL *ssl, SSL_SESSION *session)
-{
-    struct tls *t = SSL_get_app_data(ssl);
-    SSL_SESSION_free(t->context->session);
-    t->context->session = session;
-    return 1; /* the reference is ours now */
-}
-
-static void set_modes(SSL_CTX *ssl)
-{
-    SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
-    SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
-                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                              SSL_MODE_RELEASE_BUFFERS);
-}
-
-struct tls_context *tls_context_new(const SSL_METHOD *method)
-{
-    struct tls_context *c = xcalloc(1, sizeof(*c));
-
-    c->refs = 1;
-    c->ssl = SSL_CTX_new(method);
-    c->bio = bio_method();
-    if (!c->ssl || !c->bio)
-        abort(); /* out of memory */
-    set_modes(c->ssl);
-    return c;
-}
-
-static void offer_protocol(SSL_CTX *ssl, const char *name)
-{
-    char list[32]; /* length-prefixed, as ALPN has it */
-    struct str text = name ? str_of(name) : STR("");
-
-    if (str_empty(text) || text.len + 1 > sizeof(list))
-        return;
-    list[0] = (char)text.len;
-    size_t len = str_append(list, sizeof(list), 1, text);
-    SSL_CTX_set_alpn_protos(ssl, (const unsigned char *)list, (unsigned)len);
-}
-
-void tls_keep_sessions(struct tls_context *c)
-{
-    SSL_CTX_set_session_cache_mode(c->ssl,
-                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(c->ssl, on_new_session);
-}
-
-static struct tls_context *new_client(struct tls_identity *i, const char *alpn)
-{
-    struct tls_context *c = tls_context_new(TLS_client_method());
-
-    offer_protocol(c->ssl, alpn);
-    c->identity = tls_identity_ref(i);
-    tls_keep_sessions(c);
-    return c;
-}
-
-struct tls_context *tls_context_of(struct tls_identity *i, const char *alpn)
-{
-    struct tls_context *c = new_client(i, alpn);
-
-    if (!tls_identity_apply(i, c->ssl))
-        abort(); /* it was checked when the identity was created */
-    return c;
-}
-
-struct tls_context *tls_context_of_proxy(struct tls_identity *i)
-{
-    struct tls_context *c = new_client(i, "http/1.1");
-
-    tls_identity_apply_to_proxy(i, c->ssl);
-    return c;
-}
-
-bool tls_context_is_of(const struct tls_context *c, const struct tls_identity *i)
-{
-    return c && c->identity == i;
-}
-
-struct tls_context *tls_context_ref(struct tls_context *c)
-{
-    c->refs++;
-    return c;
-}
-
-void tls_context_unref(struct tls_context *c)
-{
-    if (!c || --c->refs)
-        return;
-    SSL_SESSION_free(c->session);
-    SSL_CTX_free(c->ssl);
-    BIO_meth_free(c->bio);
-    tls_identity_unref(c->identity);
-    if (c->owned)
-        c->destroy_owned(c->owned);
-    free(c);
 }

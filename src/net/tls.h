@@ -1,27 +1,15 @@
 /* net/tls.h - TLS over any stream: OpenSSL, its BIO on the stream's queues
  *
- * One struct tls_context per cluster: identity and session cache.  A tls stream owns the
- * stream below it.  Plaintext written in one turn is sent in as few records as possible,
+ * A tls stream owns the stream below it and holds a reference to its context.  Plaintext written in one turn is sent in as few records as possible,
  * each up to 16 KiB.
  */
 #pragma once
 
 #include "net/loop.h"
 #include "net/stream.h"
+#include "net/tls_context.h"
 #include "net/tls_identity.h"
 #include "net/tls_report.h"
-
-struct tls_context;
-
-/* For a client with the authorities and the certificate of `i`, to which a reference is
- * held.  alpn: one protocol to offer, for instance "http/1.1", or NULL. */
-struct tls_context *tls_context_of(struct tls_identity *i, const char *alpn);
-bool tls_context_is_of(const struct tls_context *c, const struct tls_identity *i);
-/* The same for a proxy that is connected to over TLS: the system's authorities are
- * trusted, too, and no client certificate is sent. */
-struct tls_context *tls_context_of_proxy(struct tls_identity *i);
-struct tls_context *tls_context_ref(struct tls_context *c);
-void tls_context_unref(struct tls_context *c); /* NULL accepted */
 
 /* Shake hands over `below` (taken over).  server_name is sent as SNI unless it is an IP
  * address, and verified either way.  The stream is usable at once: bytes put into `out`
