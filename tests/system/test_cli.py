@@ -291,11 +291,11 @@ def test_help_of_run_has_every_setting(cli):
 
 
 def test_config_show_diff_prints_what_differs_from_the_defaults():
-    done = subprocess.run([BINARY, "config", "show", "--diff", "--wait", "3s", "--transport", "spdy"], text=True,
+    done = subprocess.run([BINARY, "config", "show", "--diff", "--wait", "3s", "--upstream", "tunnel"], text=True,
                           capture_output=True, env=clean_environment(HOME="/nowhere", KTUN_PORT="99"), timeout=20)
     rows = [re.sub(r" +", " ", line) for line in done.stdout.splitlines()]
     assert rows == ["port - -> 99 KTUN_PORT reload", "wait 10s -> 3s --wait reload",
-                    "transport auto -> spdy --transport restart"] and done.returncode == 0
+                    "upstream auto -> tunnel --upstream restart"] and done.returncode == 0
     done = subprocess.run([BINARY, "config", "check", "--diff"], text=True, capture_output=True, timeout=20)
     assert done.returncode == 2 and "--diff" in done.stderr
 
