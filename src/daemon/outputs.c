@@ -55,7 +55,8 @@ static enum err open_traces(struct outputs_change *c, struct diag *why)
 {
     if (!c->other_traces || !c->config->otlp)
         return OK;
-    return otlp_open(c->all->loop, c->config->otlp, &c->traces, why);
+    const struct otlp_environment environment = otlp_environment_read();
+    return otlp_open(c->all->loop, c->config->otlp, &environment, &c->traces, why);
 }
 
 static void change_destroy(struct outputs_change *c)

@@ -82,15 +82,43 @@ void batch_add(struct json_out *o, const struct otlp_span *s, uint64_t ahead_ms)
     put(o, "}");
 }
 
-void batch_finish(const struct json_out *spans, struct json_out *ret)
+static void put_text(struct json_out *o, const char *name, const char *value)
+{
+    put(o, o->len ? ",{\"key\":" : "{\"key\":");
+    json_out_string(o, str_of(name));
+    put(o, ",\"value\":{\"stringValue\":");
+    json_out_string(o, str_of(value));
+    put(o, "}}");
+}
+
+void batch_resource(struct json_out *ret, const char *service_name,
+                    const struct pair_list *attributes)
+{
+    const char *name = pairs_find(attributes, "service.name");
+    const char *version = pairs_find(attributes, "service.version");
+
+    json_out_clear(ret);
+    if (service_name && *service_name)
+        name = service_name;
+    put_text(ret, "service.name", name && *name ? name : "kube-tunnel");
+    put_text(ret, "service.version", version ? version : VERSION);
+    for (size_t i = 0; i < attributes->count; i++) {
+        const struct pair *p = &attributes->at[i];
+        bool is_last = pairs_find(attributes, p->name) == p->value;
+        if (is_last && strcmp(p->name, "service.name") != 0 &&
+            strcmp(p->name, "service.version") != 0)
+            put_text(ret, p->name, p->value);
+    }
+}
+
+void batch_finish(const struct json_out *resource, const struct json_out *spans,
+                  struct json_out *ret)
 {
     json_out_clear(ret);
-    put(ret,
-        "{\"resourceSpans\":[{\"resource\":{\"attributes\":["
-        "{\"key\":\"service.name\",\"value\":{\"stringValue\":\"kube-tunnel\"}},"
-        "{\"key\":\"service.version\",\"value\":{\"stringValue\":\"" VERSION "\"}}]},"
-        "\"scopeSpans\":[{\"scope\":{\"name\":\"kube-tunnel\",\"version\":\"" VERSION
-        "\"},\"spans\":[");
+    put(ret, "{\"resourceSpans\":[{\"resource\":{\"attributes\":[");
+    json_out_raw(ret, (struct str){ resource->at, resource->len });
+    put(ret, "]},\"scopeSpans\":[{\"scope\":{\"name\":\"kube-tunnel\","
+             "\"version\":\"" VERSION "\"},\"spans\":[");
     json_out_raw(ret, (struct str){ spans->at, spans->len });
     put(ret, "]}]}]}");
     *json_out_reserve(ret, 1) = '\0';

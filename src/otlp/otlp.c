@@ -27,6 +27,7 @@
 #include "net/transfer.h"
 #include "net/url.h"
 #include "otlp/batch.h"
+#include "otlp/pairs.h"
 #include "wire/trace_context.h"
 
 LOG_MODULE(otlp);
@@ -41,6 +42,7 @@ LOG_MODULE(otlp);
 #define WARN_MS 60000
 #define RANDOM_ROOM 1024
 
+enum { FIELD_TYPE, FIELD_AGENT, FIELD_TRACEPARENT, FIELDS_OWN };
 enum result { EXPORTED, DROPPED, FAILED };
 
 static struct metric spans_total = {
@@ -60,6 +62,8 @@ struct otlp {
     bool torn;    /* the last line in the file is not complete */
     struct transfers *transfers;
     struct tls_identity *identity; /* NULL: plain HTTP */
+    char **fields;                 /* of a POST: "Name: value"; ends with NULL */
+    struct json_out resource;      /* its attributes */
 
     struct json_out spans; /* of the next batch */
     int64_t count;         /* of them */
@@ -183,13 +187,12 @@ static char *untraced(struct otlp *o)
 
 static void send_batch(struct otlp *o)
 {
-    AUTO_FREE char *context = untraced(o);
-    const char *const headers[] = { "Content-Type: application/json",
-                                    "User-Agent: kube-tunnel/" VERSION, context, NULL };
+    free(o->fields[FIELD_TRACEPARENT]);
+    o->fields[FIELD_TRACEPARENT] = untraced(o);
     const struct transfer_request request = {
         .method = "POST",
         .url = o->target,
-        .headers = headers,
+        .headers = (const char *const *)o->fields,
         .body = o->batch.at,
         .identity = o->identity,
         .timeout_ms = EXPORT_MS,
@@ -288,7 +291,7 @@ static void begin_batch(struct otlp *o)
     timer_stop(&o->flush);
     if (!o->count || o->batch_count)
         return;
-    batch_finish(&o->spans, &o->batch);
+    batch_finish(&o->resource, &o->spans, &o->batch);
     o->batch_count = o->count;
     o->count = 0;
     json_out_clear(&o->spans);
@@ -334,6 +337,55 @@ void otlp_random(struct otlp *o, uint8_t *ret, size_t len)
 
 /* --- its life --- */
 
+struct otlp_environment otlp_environment_read(void)
+{
+    const char *of_traces = getenv("OTEL_EXPORTER_OTLP_TRACES_HEADERS");
+
+    return (struct otlp_environment){
+        .headers =
+            of_traces && *of_traces ? of_traces : getenv("OTEL_EXPORTER_OTLP_HEADERS"),
+        .service_name = getenv("OTEL_SERVICE_NAME"),
+        .resource = getenv("OTEL_RESOURCE_ATTRIBUTES"),
+    };
+}
+
+/* "Name;" is how curl writes a field without a value. */
+static char *field_text(const struct pair *p)
+{
+    return p->value[0] ? xasprintf("%s: %s", p->name, p->value)
+                       : xasprintf("%s;", p->name);
+}
+
+static enum err set_fields(struct otlp *o, const char *headers, struct diag *why)
+{
+    struct pair_list list;
+    enum err e = pairs_parse(str_of(headers), &list, why);
+
+    if (!e)
+        e = pairs_check_headers(&list, why);
+    o->fields = xcalloc(FIELDS_OWN + list.count + 1, sizeof(*o->fields));
+    o->fields[FIELD_TYPE] = xstrdup("Content-Type: application/json");
+    o->fields[FIELD_AGENT] = xstrdup("User-Agent: kube-tunnel/" VERSION);
+    o->fields[FIELD_TRACEPARENT] = untraced(o);
+    for (size_t i = 0; !e && i < list.count; i++)
+        o->fields[FIELDS_OWN + i] = field_text(&list.at[i]);
+    pairs_finish(&list);
+    return e ? diag_prefix(why, e, "OTEL_EXPORTER_OTLP_HEADERS") : OK;
+}
+
+static enum err set_resource(struct otlp *o, const struct otlp_environment *environment,
+                             struct diag *why)
+{
+    struct pair_list list;
+    enum err e = pairs_parse(str_of(environment->resource), &list, why);
+
+    if (e)
+        return diag_prefix(why, e, "OTEL_RESOURCE_ATTRIBUTES");
+    batch_resource(&o->resource, environment->service_name, &list);
+    pairs_finish(&list);
+    return OK;
+}
+
 static enum err open_collector(struct otlp *o, struct loop *loop, struct diag *why)
 {
     AUTO(url_finish) struct url url = { 0 };
@@ -356,7 +408,8 @@ static enum err open_collector(struct otlp *o, struct loop *loop, struct diag *w
     return e;
 }
 
-enum err otlp_open(struct loop *loop, const char *target, struct otlp **ret,
+enum err otlp_open(struct loop *loop, const char *target,
+                   const struct otlp_environment *environment, struct otlp **ret,
                    struct diag *why)
 {
     struct otlp *o = xcalloc(1, sizeof(*o));
@@ -368,8 +421,12 @@ enum err otlp_open(struct loop *loop, const char *target, struct otlp **ret,
     timer_init(&o->flush, o->sched, on_flush);
     timer_init(&o->again, o->sched, on_again);
     task_init(&o->answered, o->sched, RANK_WORK, on_answered);
-    enum err e = strstr(target, "://") ? open_collector(o, loop, why)
-                                       : open_file(target, &o->fd, why);
+    enum err e = set_resource(o, environment, why);
+    if (!e)
+        e = set_fields(o, environment->headers, why);
+    if (!e)
+        e = strstr(target, "://") ? open_collector(o, loop, why)
+                                  : open_file(target, &o->fd, why);
     if (e)
         otlp_close(o);
     else
@@ -419,6 +476,10 @@ void otlp_close(struct otlp *o)
     tls_identity_unref(o->identity);
     if (o->fd >= 0)
         close(o->fd);
+    for (size_t i = 0; o->fields && o->fields[i]; i++)
+        free(o->fields[i]);
+    free(o->fields);
+    json_out_finish(&o->resource);
     json_out_finish(&o->spans);
     json_out_finish(&o->batch);
     free(o->target);

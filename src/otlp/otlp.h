@@ -12,10 +12,21 @@ struct loop;
 struct otlp;
 struct task;
 
+/* Texts of OpenTelemetry's environment variables (its specification, "OTLP Exporter" and
+ * "Resource SDK"), borrowed for the call; each may be NULL or empty. */
+struct otlp_environment {
+    const char *headers;      /* OTEL_EXPORTER_OTLP_HEADERS: secrets, never shown */
+    const char *service_name; /* OTEL_SERVICE_NAME */
+    const char *resource;     /* OTEL_RESOURCE_ATTRIBUTES */
+};
+
+struct otlp_environment otlp_environment_read(void);
+
 /* `target`: a path, or an http:// or https:// URL of a collector; without a path in it
- * "/v1/traces" is added.  *why begins with "otlp". */
-MUST_CHECK enum err otlp_open(struct loop *loop, const char *target, struct otlp **ret,
-                              struct diag *why);
+ * "/v1/traces" is added.  *why begins with "otlp" or the name of a variable. */
+MUST_CHECK enum err otlp_open(struct loop *loop, const char *target,
+                              const struct otlp_environment *environment,
+                              struct otlp **ret, struct diag *why);
 /* NULL accepted.  What was not sent is counted as dropped and logged. */
 void otlp_close(struct otlp *o);
 void otlp_add(struct otlp *o, const struct otlp_span *s);

@@ -39,13 +39,17 @@ class Span:
         assert len(self.attributes) == len(span.attributes)
 
 
-def read_batch(text):
+def read_batch(text, resources=None):
     """The spans of one message. A field that the protocol does not have is an error."""
     message = json_format.ParseDict(ids_as_protobuf(json.loads(text)), ExportTraceServiceRequest())
     spans = []
     for resource in message.resource_spans:
         names = {a.key: a.value.string_value for a in resource.resource.attributes}
-        assert names["service.name"] == "kube-tunnel" and names["service.version"]
+        assert len(names) == len(resource.resource.attributes) and names["service.version"]
+        if resources is None:
+            assert names["service.name"] == "kube-tunnel"
+        else:
+            resources.append(names)
         for scope in resource.scope_spans:
             assert scope.scope.name == "kube-tunnel"
             spans += map(Span, scope.spans)
@@ -56,7 +60,7 @@ class Collector:
     """Answers 200, or what `answers` has: (status, fields, body), each once. `stall`: not at all."""
 
     def __init__(self, certificate=None):
-        self.spans, self.heads, self.answers = [], [], []
+        self.spans, self.heads, self.answers, self.resources = [], [], [], []
         self.stall = threading.Event()
         self.released = threading.Event()
         collector = self
@@ -71,7 +75,7 @@ class Collector:
                     collector.released.wait(60)
                 status, fields, answer = collector.answers.pop(0) if collector.answers else (200, {}, b"{}")
                 if status == 200:
-                    collector.spans += read_batch(body)
+                    collector.spans += read_batch(body, collector.resources)
                 self.send_response(status)
                 for name, value in fields.items():
                     self.send_header(name, value)

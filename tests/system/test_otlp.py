@@ -260,6 +260,68 @@ def test_a_collector_over_tls_is_verified(start_tunnel, tmp_path, trusted):
     collector.close()
 
 
+# The environment variables of OpenTelemetry
+
+HEADERS = "authorization=Bearer%20hunter2%2C%3D%2525,x-team = blue, x-empty= ,X-B=a=b"
+
+
+@pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"])
+def test_headers_reach_the_collector_and_are_shown_nowhere(start_tunnel, collector, variable):
+    other = {"OTEL_EXPORTER_OTLP_HEADERS": "x-team=other"} if "TRACES" in variable else {}
+    tunnel = start_tunnel("--otlp", collector.url, "--log-level", "debug", environment=other | {variable: HEADERS})
+    tunnel.get(WEB)
+    received(collector, 1)
+    fields = collector.heads[0][1]
+    assert (fields["Authorization"], fields["X-Team"], fields["X-Empty"], fields["X-B"]) == ("Bearer hunter2,=%25", "blue", "", "a=b")
+    assert fields["Content-Type"] == "application/json" and "traceparent" in fields
+    shown = tunnel.log() + "".join(str(tunnel.ask(*command)) for command in (
+        ["config", "show"], ["status", "-o", "json"], ["doctor"], ["reload"]))
+    assert "hunter2" not in shown and "blue" not in shown and "otlp" in shown
+    assert "hunter2" not in str(tunnel.metrics())
+
+
+def test_headers_stay_with_a_batch_that_is_sent_again(start_tunnel, collector):
+    collector.answers = [(503, {"Retry-After": "1"}, b"")]
+    tunnel = start_tunnel("--otlp", collector.url, environment={"OTEL_EXPORTER_OTLP_HEADERS": "x-team=blue"})
+    tunnel.get(WEB)
+    received(collector, 1)
+    assert [fields["X-Team"] for _, fields in collector.heads] == ["blue", "blue"]
+
+
+@pytest.mark.parametrize("value, text", [
+    ("hunter2", "element 1 is not NAME=VALUE"), ("a=b,=hunter2", "element 2 has no name"),
+    ("a=hunter2%0d%0ax: y", "the value of element 1 has a control character"), ("a=hunter2%2", 'element 1 has a "%"'),
+    ("a=hunter2%00", "or a NUL"), ("hunter2 x=1", "the name of element 1 is not that of a header field"),
+    ("content-length=hunter2", "the field of element 1 is set by kube-tunnel"),
+    (",".join(65 * ["a=hunter2"]), "more than 64 elements")])
+def test_wrong_headers_are_refused_and_not_shown(playground, tmp_path, value, text):
+    done = subprocess.run([BINARY, "run", "--kubeconfig", playground.kubeconfig, "--listen", "127.0.0.1:0",
+                           "--otlp", "http://127.0.0.1:1"], capture_output=True, text=True, timeout=20,
+                          env=clean_environment(HOME=str(tmp_path), OTEL_EXPORTER_OTLP_HEADERS=value))
+    assert done.returncode == 1 and "OTEL_EXPORTER_OTLP_HEADERS: " in done.stderr and text in done.stderr, done.stderr
+    assert "hunter2" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("environment, expected", [
+    ({}, {"service.name": "kube-tunnel"}),
+    ({"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=test%2C%20one,service.name=edge,a=1,a=2"},
+     {"service.name": "edge", "deployment.environment": "test, one", "a": "2"}),
+    ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=edge,service.version=7", "OTEL_SERVICE_NAME": "mine \"\u202e"},
+     {"service.name": "mine \"\u202e", "service.version": "7"})])
+def test_the_resource_follows_the_environment(start_tunnel, collector, environment, expected):
+    tunnel = start_tunnel("--otlp", collector.url, environment=environment)
+    tunnel.get(WEB)
+    received(collector, 1)
+    assert {"service.version": collector.resources[0]["service.version"], **expected} == collector.resources[0]
+
+
+def test_the_variables_alone_export_nothing(start_tunnel, collector):
+    tunnel = start_tunnel(environment={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_EXPORTER_OTLP_HEADERS": "wrong"})
+    assert tunnel.get(WEB).status == 200
+    tunnel.stop()
+    assert not collector.heads
+
+
 # Files and settings
 
 def test_a_full_disk_stops_no_request(start_tunnel):
