@@ -5,10 +5,10 @@
  *        │ └───────┼─┴────────────────┘ an HTTP/1 request: to a session, with its lease
  *        └─────────┘ refused before a byte came from the pod: another endpoint
  *
- * The client's first bytes stay in its queue while they may become an HTTP/1 request line,
- * at most HOLD_MS (a bare word: HOLD_WORD_MS) after the last one came; the pod's go to the
- * client meanwhile.  Once the line is complete the connection is a session's, which checks
- * each request (decision 074).  Anything else is passed on at once.
+ * The client's first bytes stay in its queue while they may become an HTTP/1 request line
+ * (serve/first_line.h); the pod's go to the client meanwhile.  Once the line is complete the
+ * connection is a session's, which checks each request (decision 074).  Anything else is passed
+ * on at once.
  *
  * The bytes a client sends before the pod's first are kept, up to replay-buffer, because a
  * refusal comes a few milliseconds after a connection was "opened" (there is no sign that
@@ -26,25 +26,22 @@
 #include "catalog/service.h"
 #include "cluster/clusters.h"
 #include "detect/detect.h"
-#include "detect/request_line.h"
 #include "http/whole.h"
 #include "relay/relay.h"
+#include "relay/retry_buffer.h"
 #include "serve/accounting.h"
 #include "serve/attempts.h"
 #include "serve/client_status.h"
+#include "serve/departure.h"
+#include "serve/first_line.h"
 #include "serve/handover.h"
 #include "serve/observation.h"
-#include "relay/retry_buffer.h"
+#include "serve/plain_server.h"
 #include "serve/serve_state.h"
 
 LOG_MODULE(serve);
 
-#define HTTP_PORT 80
-#define HOLD_MS 500        /* for the rest of what may be a request line */
-#define HOLD_WORD_MS 50    /* ... after a word that may be its method */
-#define WORD_MAX 64        /* longer methods are not written by any program */
 #define LOGIN_HOLD_MS 1000 /* for the first byte, where none starts a login */
-#define LINGER_MS 10000    /* for a client that has closed, while no byte of it moves */
 
 #define STATES(X) /* clang-format off */ \
     X(LEASE,  lease)  /* waiting for a connection to a pod     */ \
@@ -72,24 +69,16 @@ struct raw {
     uint64_t began, answered_at; /* sched ms; 0: not yet */
     enum err failed;             /* why there is no connection to a pod */
 
-    enum line line; /* the client's first bytes; while MORE they stay in its queue */
-    struct request_line reader;
-    size_t looked; /* bytes of that queue that `reader` has seen */
-    struct timer hold;
-
+    struct first_line first; /* while it is LINE_MORE, nothing is taken from the client */
     struct attempts attempts;
     struct retry_buffer retry; /* what the client sent before the pod's first byte */
     uint64_t sent;             /* bytes of it that were passed on */
     bool handed_over;          /* the client is a session's */
     enum proxy_client due;     /* the reply that the client of a proxy still waits for */
-    bool held_long; /* `hold` has fired: unless more has come, the wait is over */
-    bool login;     /* there is no lease: a person has to log in first */
-    bool clean;     /* both sides have ended in order */
+    bool login;                /* there is no lease: a person has to log in first */
+    bool clean;                /* both sides have ended in order */
     struct relay relay;
-    struct peer_watch peer; /* from the end of the client's input on */
-    struct timer linger;    /* for what a client sent before it closed */
-    uint64_t linger_until;  /* 0: not yet */
-    uint64_t lingered;      /* bytes that were passed on when that was set */
+    struct departure departure;
 };
 
 #define X(NAME, name) static enum raw_state raw_in_##name(struct raw *r);
@@ -121,7 +110,7 @@ static bool needs_login(struct raw *r)
     r->login = clusters_need_login(r->serve->clusters, route_of(r)->name.cluster,
                                    &r->attempts.lease.why);
     if (r->login)
-        timer_set(&r->hold, LOGIN_HOLD_MS);
+        first_line_wait(&r->first, LOGIN_HOLD_MS);
     return r->login;
 }
 
@@ -164,39 +153,9 @@ static void send_again(struct raw *r)
     stream_update(pod);
 }
 
-/* A line that is too long for any pod may end like a request line: the session refuses it. */
-static bool is_too_long(const struct raw *r)
-{
-    return bufq_full(&r->client->in) || r->looked >= r->serve->config->max_head_size;
-}
-
-/* No browser sends a method alone, so a word that waits for a response is of another protocol. */
-static uint64_t hold_ms(const struct raw *r)
-{
-    bool word = r->looked <= WORD_MAX && request_line_is_word(&r->reader);
-    return word ? HOLD_WORD_MS : HOLD_MS;
-}
-
-/* Read on in the client's first bytes.  Is the connection HTTP/1? */
 static bool is_http(struct raw *r)
 {
-    size_t seen = r->looked, n = 1;
-
-    while (r->line == LINE_MORE && n) {
-        uint8_t part[512];
-        n = bufq_copy(&r->client->in, r->looked, part, sizeof(part));
-        r->line = request_line_feed(&r->reader, part, n);
-        r->looked += n;
-    }
-    bool more_came = r->looked != seen;
-    if (r->line == LINE_MORE && is_too_long(r))
-        r->line = LINE_HTTP1;
-    else if (r->line == LINE_MORE && (r->client->in_eof || (r->held_long && !more_came)))
-        r->line = LINE_OTHER;
-    else if (r->line == LINE_MORE && more_came)
-        timer_set(&r->hold, hold_ms(r));
-    r->held_long = false;
-    return r->line == LINE_HTTP1;
+    return first_line_is_http(&r->first, r->client, r->serve->config->max_head_size);
 }
 
 /* Nothing was sent to the pod yet, so the first request can use the lease. */
@@ -272,7 +231,7 @@ static enum raw_state raw_in_lease(struct raw *r)
     if (r->login && r->due)
         return refuse_proxied(r, ERR_CREDENTIALS);
     if (r->login)
-        return r->line == LINE_MORE ? RAW_LEASE : refuse_login(r);
+        return r->first.is == LINE_MORE ? RAW_LEASE : refuse_login(r);
     if (r->attempts.lease.result == ERR_AGAIN)
         return RAW_LEASE;
     if (attempts_must_lease_again(&r->attempts, r->task.sched->now)) {
@@ -286,7 +245,7 @@ static enum raw_state raw_in_lease(struct raw *r)
     if (r->attempts.lease.result)
         return raw_give_up(r, r->attempts.lease.result, &r->attempts.lease.why);
     if (r->attempts.lease.outside) /* no page is kept from it */
-        r->line = LINE_OTHER;
+        r->first.is = LINE_OTHER;
     if (r->due)
         accept_proxied(r);
     send_again(r);
@@ -332,44 +291,13 @@ static bool client_speaks_tls(const struct raw *r)
     return route_of(r)->tls || detect(first, n) == DETECT_TLS;
 }
 
-/* The URL by which the same client reaches the same port without TLS. */
-static char *plain_url(const struct raw *r)
-{
-    const struct exposed *to = r->from.exposed;
-
-    if (to->route.tls)
-        return xasprintf("http://%s", to->route.name.text);
-    if (to->address[0])
-        return xasprintf("http://%s:%u", to->route.name.text, r->from.listener_port);
-    if (!to->proxied)
-        return xasprintf("http://localhost:%u", r->from.listener_port);
-    return xasprintf(to->route.port == HTTP_PORT ? "http://%s" : "http://%s:%u",
-                     to->proxied, to->route.port);
-}
-
-/* The client reports only that it got no TLS, so the log has the URL to use. */
-static void look_for_plain_server(const struct raw *r, const struct stream *pod)
-{
-    uint8_t first[DETECT_SERVER_MAX];
-    size_t n = bufq_copy(&pod->in, 0, first, sizeof(first));
-
-    if (n < sizeof(first) || detect_server(first, n) == DETECT_TLS)
-        return;
-    AUTO_FREE char *url = plain_url(r);
-    AUTO_FREE char *hint = xasprintf("use %s", url);
-    log_warn(r->id, "a TLS connection to a server that does not speak TLS",
-             LOG_S("client", r->from.address),
-             LOG_S("pod", r->attempts.lease.endpoint->pod),
-             LOG_U("port", r->attempts.lease.port), LOG_S("hint", hint));
-}
-
 /* A server of HTTP/2 sends SETTINGS at once, and its client does not wait for them (RFC 9113,
  * section 3.4).  So they wait for the client, which may send a request of HTTP/1. */
 static bool waits_for_client(const struct raw *r, const struct stream *pod)
 {
     uint8_t first[DETECT_SERVER_MAX];
 
-    if (r->line != LINE_MORE || r->client->in_eof || pod->end.verdict != V_OPEN)
+    if (r->first.is != LINE_MORE || r->client->in_eof || pod->end.verdict != V_OPEN)
         return false;
     size_t n = bufq_copy(&pod->in, 0, first, sizeof(first));
     return detect_server(first, n) == DETECT_HTTP2;
@@ -387,12 +315,12 @@ static enum raw_state raw_in_talk(struct raw *r)
     if (waits_for_client(r, pod))
         return RAW_TALK;
     if (bufq_empty(&pod->in) && !pod->in_eof && !r->client->in_eof) {
-        if (r->line == LINE_OTHER)
+        if (r->first.is == LINE_OTHER)
             send_first(r);
         return RAW_TALK;
     }
     if (r->attempts.lease.endpoint && client_speaks_tls(r))
-        look_for_plain_server(r, pod);
+        plain_server_look(&r->from, r->id, &r->attempts.lease);
     retry_buffer_stop(&r->retry);
     r->answered_at = r->task.sched->now;
     relay_start(&r->relay, r->client, pod, r->serve->config->half_close, &r->task);
@@ -410,9 +338,9 @@ static enum raw_state refuse_http(struct raw *r)
 
 static enum raw_state raw_in_relay(struct raw *r)
 {
-    if (r->line == LINE_MORE && is_http(r))
+    if (r->first.is == LINE_MORE && is_http(r))
         return refuse_http(r);
-    r->relay.hold_up = r->line == LINE_MORE;
+    r->relay.hold_up = r->first.is == LINE_MORE;
     relay_run(&r->relay);
     if (!relay_done(&r->relay))
         return RAW_RELAY;
@@ -513,9 +441,8 @@ static void raw_release(struct raw *r)
 {
     if (!r->handed_over)
         end_connection(r);
-    peer_watch_stop(&r->peer);
-    timer_stop(&r->hold);
-    timer_stop(&r->linger);
+    departure_stop(&r->departure);
+    first_line_stop(&r->first);
     attempts_clear(&r->attempts);
     retry_buffer_finish(&r->retry);
     task_wake(&r->task);
@@ -548,33 +475,13 @@ static bool has_sent_all(const struct raw *r)
     return r->client->in_eof && bufq_empty(&r->client->in) && handed_on;
 }
 
-/* What a client sent before it closed is passed on, as long as the pod goes on taking it. */
-static bool lingers(struct raw *r)
-{
-    uint64_t sent = r->sent + r->relay.up;
-
-    if (r->peer.reset || has_sent_all(r))
-        return false;
-    if (!r->linger_until || sent != r->lingered) {
-        r->lingered = sent;
-        r->linger_until = r->task.sched->now + LINGER_MS;
-        timer_set_at(&r->linger, r->linger_until);
-    }
-    return r->task.sched->now < r->linger_until;
-}
-
-/* A client that sends no more may still wait for the rest, or be gone; and one that is not
- * read from could go without a sign. */
 static bool raw_is_abandoned(struct raw *r)
 {
-    if (r->client->in_eof || r->client->paused || bufq_full(&r->client->in))
-        peer_watch_start(&r->peer, r->client, &r->task);
-    return r->client->broken || (r->peer.gone && !lingers(r));
-}
+    bool gone = departure_check(&r->departure, r->client);
 
-static void on_linger(struct timer *timer)
-{
-    task_wake(&container_of(timer, struct raw, linger)->task);
+    if (r->client->broken || !gone)
+        return r->client->broken;
+    return has_sent_all(r) || !departure_lingers(&r->departure, r->sent + r->relay.up);
 }
 
 static void raw_note_waiting(struct raw *r)
@@ -595,14 +502,6 @@ static bool raw_give_way(struct holder *h, enum holding what)
              LOG_U("stalled_ms", r->task.sched->now - h->since));
     raw_enter(r, RAW_CLOSED);
     return true;
-}
-
-static void on_hold(struct timer *timer)
-{
-    struct raw *r = container_of(timer, struct raw, hold);
-
-    r->held_long = true;
-    task_wake(&r->task);
 }
 
 static void raw_on_wake(struct task *t)
@@ -630,12 +529,13 @@ static struct raw *raw_create(struct serve *serve, struct stream *client,
     r->client = client;
     r->from = *from;
     exposed_ref(r->from.exposed);
-    r->line = from->exposed->raw ? LINE_OTHER : LINE_MORE;
     r->id = id;
     r->began = serve->sched->now;
     task_init(&r->task, serve->sched, RANK_WORK, raw_on_wake);
-    timer_init(&r->linger, serve->sched, on_linger);
-    timer_init(&r->hold, serve->sched, on_hold);
+    departure_init(&r->departure, serve->sched, &r->task);
+    first_line_init(&r->first, serve->sched, &r->task);
+    if (from->exposed->raw)
+        r->first.is = LINE_OTHER;
     serve_client_came(serve);
     retry_buffer_init(&r->retry, serve->pool);
     retry_buffer_start(&r->retry, serve->config->replay_buffer);
