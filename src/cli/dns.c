@@ -9,6 +9,8 @@
 #include "cli/dns_want.h"
 #include "cli/status_tables.h"
 
+#define LOCK_WAIT_MS 10000
+
 static void dns_help(void)
 {
     print_help(
@@ -48,7 +50,8 @@ static struct resolver_run run_of(const struct args *a, char *root)
 {
     return (struct resolver_run){ .machine = { root },
                                   .out = stdout,
-                                  .dry = args_own(a, "dry-run") != NULL };
+                                  .dry = args_own(a, "dry-run") != NULL,
+                                  .wait_ms = LOCK_WAIT_MS };
 }
 
 static int print_end(const struct args *a, const char *subcommand,
@@ -73,38 +76,53 @@ static void print_obstacle(const struct machine *m, const struct texts *domains)
         printf("note: %s\n", obstacle);
 }
 
-static int install_wanted(const struct args *a, const struct resolver_run *r,
-                          const char *subcommand, struct resolver_want *w)
+static int print_installed(const struct args *a, const struct resolver_run *r,
+                           const char *subcommand, const struct resolver_want *w,
+                           enum err e, const struct diag *why)
 {
-    struct diag why = { "" };
-    int status = dns_want_fill(a, w);
-
-    if (status)
-        return status;
-    enum err e = resolver_install(r, w, &why);
     fflush(stdout);
     if (!e)
         print_obstacle(&r->machine, &w->domains);
-    return print_end(a, subcommand, w, e, &why);
+    return print_end(a, subcommand, w, e, why);
 }
 
 static int dns_install(const struct args *a, const struct resolver_run *r)
 {
     AUTO(resolver_want_finish) struct resolver_want want = { 0 };
+    struct diag why = { "" };
+    int status = dns_want_fill(a, &want);
 
-    return install_wanted(a, r, "install", &want);
+    if (status)
+        return status;
+    enum err e = resolver_install(r, &want, &why);
+    return print_installed(a, r, "install", &want, e, &why);
+}
+
+struct fill {
+    const struct args *args;
+    int status;
+};
+
+static enum err fill_repair(void *arg, struct resolver_want *want)
+{
+    struct fill *f = arg;
+
+    f->status = dns_want_fill(f->args, want);
+    return f->status ? ERR_CANCELLED : OK;
 }
 
 static int dns_repair(const struct args *a, const struct resolver_run *r)
 {
-    AUTO(resolver_installed_finish) struct resolver_installed found = { 0 };
+    AUTO(resolver_want_finish) struct resolver_want want = { 0 };
+    struct fill fill = { .args = a };
     struct diag why = { "" };
-    enum err e = resolver_read(&r->machine, &found, &why);
+    enum err e = resolver_repair(r, fill_repair, &fill, &want, &why);
 
+    if (fill.status)
+        return fill.status;
     if (e == ERR_NOT_CONFIGURED)
         return print_failure("nothing is installed; type: kube-tunnel dns install");
-    return e ? print_end(a, "repair", &found.want, e, &why)
-             : install_wanted(a, r, "repair", &found.want);
+    return print_installed(a, r, "repair", &want, e, &why);
 }
 
 static int dns_uninstall(const struct args *a, const struct resolver_run *r)

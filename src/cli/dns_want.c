@@ -214,7 +214,7 @@ char *dns_sudo_command(const struct args *a, const char *subcommand,
 {
     AUTO_FREE char *program = own_program();
     char *text = xasprintf("sudo '%s' dns %s", program, subcommand);
-    bool changes = strcmp(subcommand, "uninstall") != 0;
+    bool changes = w->server != NULL;
 
     for (size_t i = 0; changes && i < w->domains.count; i++)
         text = append(text, " --domain %s", w->domains.at[i]);

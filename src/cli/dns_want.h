@@ -14,6 +14,6 @@ MUST_CHECK int dns_want_fill(const struct args *a, struct resolver_want *w);
 void dns_served_domains(const struct args *a, struct texts *ret);
 /* Ports of services that the running kube-tunnel does not listen on; a list, owned by the caller. */
 json_t *dns_closed_ports(const struct args *a);
-/* The command that does this with the right to, owned by the caller. */
+/* The command that does this with the right to, owned by the caller.  *w may be empty. */
 char *dns_sudo_command(const struct args *a, const char *subcommand,
                        const struct resolver_want *w);

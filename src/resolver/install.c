@@ -4,18 +4,11 @@
  * found done or not by looking, so a crash at any moment leaves what uninstall can undo, and
  * what install can complete.
  */
-#include <unistd.h>
-
 #include "base/own.h"
 #include "resolver/backend.h"
 #include "resolver/journal.h"
+#include "resolver/lock.h"
 #include "resolver/print_step.h"
-
-static void closep(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
 
 static void finish_unread(struct journal *j, enum err e)
 {
@@ -25,12 +18,12 @@ static void finish_unread(struct journal *j, enum err e)
 
 /* Before the journal is read, so that it stays as it was read.  What may not or must not change
  * it (--dry-run) needs no lock. */
-static enum err lock_journal(const struct resolver_run *r, int *ret_lock,
+static enum err lock_journal(const struct resolver_run *r, struct lock *ret,
                              struct diag *why)
 {
     if (r->dry || !journal_is_permitted(&r->machine))
         return OK;
-    return journal_lock(&r->machine, ret_lock, why);
+    return lock_take(&r->machine, r->wait_ms, ret, why);
 }
 
 /* ---- undoing ---- */
@@ -104,7 +97,7 @@ static bool is_permitted(const struct resolver_run *r, const struct plan *p)
 enum err resolver_uninstall(const struct resolver_run *r, struct diag *why)
 {
     AUTO(journal_finish) struct journal j = { 0 };
-    AUTO(closep) int lock = -1;
+    AUTO(lock_release) struct lock lock = { 0 };
     enum err e = lock_journal(r, &lock, why);
 
     if (e && e != ERR_NOT_FOUND)
@@ -255,26 +248,50 @@ static void print_plan(const struct resolver_run *r, const struct journal *old,
             print_step(r, &new->plan.at[i], PRINT_WOULD_DO, NULL);
 }
 
-enum err resolver_install(const struct resolver_run *r, struct resolver_want *want,
-                          struct diag *why)
+static enum err install_locked(const struct resolver_run *r, struct journal *old,
+                               bool is_new, struct resolver_want *want, struct diag *why)
 {
-    AUTO(journal_finish) struct journal old = { 0 };
     AUTO(journal_finish) struct journal new = { 0 };
-    AUTO(closep) int lock = -1;
-    enum err e = lock_journal(r, &lock, why);
-    enum err found = e ? e : journal_read(&r->machine, &old, why);
+    enum err e = make_plan(r, want, &new.plan, why);
 
-    if (found && found != ERR_NOT_CONFIGURED)
-        return found;
-    e = make_plan(r, want, &new.plan, why);
     if (e)
         return e;
     copy_want(want, &new.want);
     if (r->dry) {
-        print_plan(r, &old, &new);
+        print_plan(r, old, &new);
         return OK;
     }
-    if (!is_permitted(r, &new.plan) || !is_permitted(r, &old.plan))
+    if (!is_permitted(r, &new.plan) || !is_permitted(r, &old->plan))
         return ERR_ACCESS;
-    return found ? install_new(r, &new, why) : install_over(r, &old, &new, why);
+    return is_new ? install_new(r, &new, why) : install_over(r, old, &new, why);
+}
+
+enum err resolver_install(const struct resolver_run *r, struct resolver_want *want,
+                          struct diag *why)
+{
+    AUTO(journal_finish) struct journal old = { 0 };
+    AUTO(lock_release) struct lock lock = { 0 };
+    enum err e = lock_journal(r, &lock, why);
+
+    if (!e)
+        e = journal_read(&r->machine, &old, why);
+    if (e && e != ERR_NOT_CONFIGURED)
+        return e;
+    return install_locked(r, &old, e == ERR_NOT_CONFIGURED, want, why);
+}
+
+enum err resolver_repair(const struct resolver_run *r, resolver_fill_fn *fill, void *arg,
+                         struct resolver_want *ret_want, struct diag *why)
+{
+    AUTO(journal_finish) struct journal old = { 0 };
+    AUTO(lock_release) struct lock lock = { 0 };
+    enum err e = lock_journal(r, &lock, why);
+
+    if (!e)
+        e = journal_read(&r->machine, &old, why);
+    if (e)
+        return e;
+    copy_want(&old.want, ret_want);
+    e = fill(arg, ret_want);
+    return e ? e : install_locked(r, &old, false, ret_want, why);
 }

@@ -2,9 +2,7 @@
 #include "resolver/journal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -198,34 +196,9 @@ enum err journal_remove(const struct machine *m, struct diag *why)
     return left ? path_sync_folder(path, why) : OK;
 }
 
-static char *journal_folder(const struct machine *m)
-{
-    char *folder = machine_path(m, JOURNAL_PATH);
-
-    *strrchr(folder, '/') = '\0';
-    return folder;
-}
-
 bool journal_is_permitted(const struct machine *m)
 {
-    AUTO_FREE char *folder = journal_folder(m);
+    AUTO_FREE char *folder = machine_path(m, JOURNAL_FOLDER);
 
     return access(folder, W_OK | X_OK) == 0 || errno == ENOENT;
-}
-
-enum err journal_lock(const struct machine *m, int *ret_fd, struct diag *why)
-{
-    AUTO_FREE char *folder = journal_folder(m);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd < 0)
-        return path_failed(folder, why);
-    if (flock(fd, LOCK_EX | LOCK_NB)) {
-        close(fd);
-        return diag_set(why, ERR_IN_USE,
-                        "another \"kube-tunnel dns\" is running: wait for its end, then "
-                        "run this again");
-    }
-    *ret_fd = fd;
-    return OK;
 }

@@ -8,7 +8,8 @@
 #include "resolver/plan.h"
 #include "resolver/resolver.h"
 
-#define JOURNAL_PATH "/var/lib/kube-tunnel-dns.json"
+#define JOURNAL_FOLDER "/var/lib"
+#define JOURNAL_PATH JOURNAL_FOLDER "/kube-tunnel-dns.json"
 
 struct journal {
     struct resolver_want want;
@@ -25,5 +26,3 @@ MUST_CHECK enum err journal_write(const struct machine *m, const struct journal 
 /* Removes it, and what a crash has left beside it. */
 MUST_CHECK enum err journal_remove(const struct machine *m, struct diag *why);
 bool journal_is_permitted(const struct machine *m);
-/* Held until *fd is closed, or the process ends.  ERR_IN_USE: another process has it. */
-MUST_CHECK enum err journal_lock(const struct machine *m, int *ret_fd, struct diag *why);

@@ -44,7 +44,8 @@ bool resolver_low_ports_are_open(const struct machine *m);
 struct resolver_run {
     struct machine machine;
     FILE *out;
-    bool dry; /* only print what would be done */
+    bool dry;    /* only print what would be done */
+    int wait_ms; /* at most, while another process installs or uninstalls */
 };
 
 /* Installs, completes an installation that was interrupted, or changes one to what is wanted
@@ -53,6 +54,16 @@ struct resolver_run {
  * file is in the way; ERR_CONFIG, ERR_VERSION, ERR_IO.  What was begun is undone. */
 MUST_CHECK enum err resolver_install(const struct resolver_run *r,
                                      struct resolver_want *want, struct diag *why);
+
+/* Changes *want from what is installed to what is wanted now.  Not OK: nothing is changed. */
+typedef enum err resolver_fill_fn(void *arg, struct resolver_want *want);
+/* Installs what `fill` returns; no other process installs or uninstalls meanwhile.
+ * *ret_want, empty before, is then the caller's, whatever it returns.
+ * ERR_NOT_CONFIGURED: nothing is installed.  Others as resolver_install, or of `fill`. */
+MUST_CHECK enum err resolver_repair(const struct resolver_run *r, resolver_fill_fn *fill,
+                                    void *arg, struct resolver_want *ret_want,
+                                    struct diag *why);
+
 /* OK also if nothing is installed.  ERR_IN_USE: a file was changed by another program: all else
  * is undone, and the journal keeps that step. */
 MUST_CHECK enum err resolver_uninstall(const struct resolver_run *r, struct diag *why);

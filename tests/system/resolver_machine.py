@@ -33,7 +33,7 @@ class Machine:
         return (self.root / path).read_text()
 
     def seen(self):
-        """Each name below the root with its kind, mode, owner and content."""
+        """Each name below the root with its kind, mode, owner, content and extended attributes."""
         found = {}
         for folder, folders, files in os.walk(self.root):
             for name in folders + files:
@@ -41,10 +41,16 @@ class Machine:
                 facts = os.lstat(path)
                 content = (os.readlink(path) if stat.S_ISLNK(facts.st_mode) else
                            open(path, "rb").read() if stat.S_ISREG(facts.st_mode) else None)
-                found[os.path.relpath(path, self.root)] = (facts.st_mode, facts.st_uid, facts.st_gid, content)
+                attributes = {attribute: os.getxattr(path, attribute, follow_symlinks=False)
+                              for attribute in os.listxattr(path, follow_symlinks=False)}
+                found[os.path.relpath(path, self.root)] = (facts.st_mode, facts.st_uid, facts.st_gid, content, attributes)
         return found
 
     def dns(self, *words, before=(), program=BINARY, environment=None, **options):
         command = [*before, program, "dns", *words, "--root", self.root]
         return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=60,
                               env=environment or clean_environment(HOME=str(self.home), XDG_RUNTIME_DIR=str(self.home)), **options)
+
+    def uninstall(self):
+        done = self.dns("uninstall")
+        assert done.returncode == 0, done

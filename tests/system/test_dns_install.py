@@ -2,13 +2,17 @@
 
 SPDX-License-Identifier: MIT
 """
+import contextlib
+import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -183,29 +187,59 @@ def check_without_right(machine):
 
 # LeakSanitizer cannot run where a process is traced.
 UNTRACED = f"ASAN_OPTIONS={os.environ.get('ASAN_OPTIONS', '')}:detect_leaks=0"
-CHANGES = ("mkdir", "chmod", "fchmod", "fchown", "unlink", "rmdir", "rename", "link", "symlink", "fsync", "write")
+# Of the calls with files and descriptors, those that change no file. openat is one of them although it may make a file:
+# what is there after it is what is there before the next call.
+NO_CHANGES = {"access", "close", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_wait", "eventfd2", "execve", "faccessat", "faccessat2",
+              "fcntl", "fgetxattr", "flistxattr", "fstat", "fstatfs", "getcwd", "getdents64", "getxattr", "ioctl", "lgetxattr",
+              "listxattr", "llistxattr", "lseek", "lstat", "mmap", "mprotect", "newfstatat", "open", "openat", "pipe2", "poll", "pread64",
+              "read", "readlink", "readlinkat", "readv", "stat", "statfs", "statx"}
 needs_strace = pytest.mark.skipif(not shutil.which("strace"), reason="no strace here: NOTHING about crashes is tested")
 
 
-def killed_at_each_change(machine, *words):
+def traced(machine, words, *flags):
+    return machine.dns(*words, before=["strace", "-f", "-qq", "-E", UNTRACED, *flags])
+
+
+def changes_of(machine, words):
+    """How often it makes each system call that changes a file; it runs once."""
+    trace = machine.home / "trace"
+    assert traced(machine, words, "-o", trace, "-e", "trace=%file,%desc").returncode == 0
+    calls = Counter(re.findall(r"^(?:\d+ +)?(\w+)\(", trace.read_text(), re.M))
+    trace.unlink()
+    return {kind: count for kind, count in calls.items() if kind not in NO_CHANGES}
+
+
+def killed_at_each_change(machine, words, restore):
     """Runs it again and again, and kills it (SIGKILL) before the first, the second, ... call of each kind; yields
     after each. The caller restores what was there before."""
-    for kind in CHANGES:
-        for count in range(1, 100):
-            before = ["strace", "-f", "-o", "/dev/null", "-E", UNTRACED, "-e", f"inject={kind}:signal=SIGKILL:when={count}"]
-            done = machine.dns(*words, before=before)
-            assert done.returncode in (0, -9, 137), done
-            yield f"killed before {kind} {count}" if done.returncode else ""
-            if done.returncode == 0:
-                break
+    changes = changes_of(machine, words)
+    assert {"unlink", "rename", "fsync", "mkdir", "fchmod"} <= {kind.removesuffix("at") for kind in changes} or "uninstall" in words
+    restore()
+    for kind, most in changes.items():
+        for count in range(1, most + 1):
+            done = traced(machine, words, "-o", "/dev/null", "-e", f"inject={kind}:signal=SIGKILL:when={count}")
+            assert done.returncode in (-9, 137), (kind, count, done)
+            yield f"killed before {kind} {count}"
 
 
 def prepared(machine, backend, tmp_path):
     if backend == "hosts":
-        machine.write("etc/hosts", "127.0.0.1 localhost", 0o664)
+        hosts = machine.write("etc/hosts", "127.0.0.1 localhost", 0o664)
+        if os.geteuid() == 0:
+            os.chown(hosts, 1, 2)
+        os.setxattr(hosts, "user.of-the-editor", b"kept")
         (tmp_path / "names").write_text(NAMES)
         return ["--backend", "hosts", "--names", tmp_path / "names"]
     return ["--backend", backend]
+
+
+def test_each_kind_of_change_is_one_that_is_killed(machine, tmp_path):
+    """What strace shows beside the calls that are known to change nothing."""
+    words = prepared(machine, "hosts", tmp_path)
+    assert {"fsetxattr", "fremovexattr"} <= set(changes_of(machine, ["install", *words]))
+    assert {"rmdir", "rename", "fsetxattr"} <= set(changes_of(machine, ["uninstall"]))
+    machine.with_resolved()
+    assert {"link", "symlink", "chmod"} <= set(changes_of(machine, ["install", "--backend", "resolved-link"]))
 
 
 @needs_strace
@@ -214,9 +248,9 @@ def test_uninstall_after_a_crash_at_any_change_leaves_each_byte(machine, backend
     words = prepared(machine, backend, tmp_path)
     before = machine.seen()
     halfway = 0
-    for where in killed_at_each_change(machine, "install", *words):
-        halfway += bool(where) and machine.seen() != before
-        ok(machine.dns("uninstall"))
+    for where in killed_at_each_change(machine, ["install", *words], machine.uninstall):
+        halfway += machine.seen() != before
+        machine.uninstall()
         assert machine.seen() == before, where
     assert halfway >= least, "too few of the crashes left something behind"
 
@@ -227,7 +261,7 @@ def test_a_crash_of_uninstall_is_mended_by_the_next(machine, backend, tmp_path):
     words = prepared(machine, backend, tmp_path)
     before = machine.seen()
     ok(machine.dns("install", *words))
-    for where in killed_at_each_change(machine, "uninstall"):
+    for where in killed_at_each_change(machine, ["uninstall"], lambda: machine.dns("install", *words)):
         ok(machine.dns("uninstall"))
         assert machine.seen() == before, where
         ok(machine.dns("install", *words))
@@ -240,7 +274,7 @@ def test_install_completes_what_a_crash_interrupted(machine):
     ok(machine.dns("install"))
     installed = machine.seen()
     ok(machine.dns("uninstall"))
-    for where in killed_at_each_change(machine, "install"):
+    for where in killed_at_each_change(machine, ["install"], machine.uninstall):
         ok(machine.dns("install"))
         assert machine.seen() == installed, where
         ok(machine.dns("uninstall"))
@@ -303,14 +337,77 @@ def test_a_journal_of_another_version_is_left_alone(machine):
     assert machine.seen() == before
 
 
-def test_two_at_once_do_not_mix(machine):
+def started(machine, *words):
+    return subprocess.Popen([BINARY, "dns", *words, "--root", machine.root], stdout=subprocess.PIPE, text=True, stderr=subprocess.PIPE,
+                            env=clean_environment(HOME=str(machine.home), XDG_RUNTIME_DIR=str(machine.home)))
+
+
+def test_several_at_once_wait_for_each_other(machine):
     machine.with_resolved()
     before = machine.seen()
-    running = [subprocess.Popen([BINARY, "dns", "install", "--root", machine.root], stdout=subprocess.PIPE, text=True,
-                                stderr=subprocess.PIPE, env=clean_environment(HOME=str(machine.home))) for _ in range(8)]
-    results = [(process.communicate(timeout=30), process.returncode) for process in running]
-    for (out, err), status in results:
-        assert status == 0 or 'another "kube-tunnel dns" is running' in err, (out, err)
+    for process in [started(machine, "install") for _ in range(8)]:
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0 and ("written" in out) != ("already installed" in out), (out, err)
     ok(machine.dns("status"))
+    mixed = [started(machine, word) for word in ("uninstall", "repair", "install", "uninstall", "repair", "uninstall")]
+    for process in mixed:
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0 or "nothing is installed" in err, (out, err)
     ok(machine.dns("uninstall"))
     assert machine.seen() == before
+
+
+@contextlib.contextmanager
+def lock_of(machine):
+    folder = machine.root / "var/lib/kube-tunnel-dns.lock"
+    folder.mkdir(0o700)
+    with open(os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        yield
+
+
+def test_status_and_dry_runs_need_no_lock_and_others_wait_for_it(machine):
+    machine.with_resolved()
+    with lock_of(machine):
+        waiting = started(machine, "install")
+        assert "not installed" in ok(machine.dns("status"))
+        assert "would be written" in ok(machine.dns("install", "--dry-run"))
+        assert not (machine.root / JOURNAL).exists() and waiting.poll() is None
+    out, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0 and "written" in out, (out, err)
+    ok(machine.dns("uninstall"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user: NOTHING about them is tested")
+def test_no_other_user_can_hold_the_lock():
+    """Another user locks each file and folder that may be opened, while root installs."""
+    folder = tempfile.mkdtemp()  # pytest's is closed to other users
+    machine = Machine(Path(folder)).with_resolved()
+    try:
+        for path in (machine.root.parent, machine.home):
+            path.chmod(0o755)
+        ok(machine.dns("install"))
+        holder = subprocess.Popen([sys.executable, "-c", HOLDER, machine.root], user=65534, group=65534, extra_groups=[], text=True,
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=clean_environment())
+        held = holder.stdout.readline().split()
+        assert "var/lib" in held and JOURNAL in held
+        ok(machine.dns("repair"))
+        ok(machine.dns("uninstall"))
+        holder.communicate()
+    finally:
+        shutil.rmtree(folder)
+
+
+HOLDER = """import fcntl, os, sys
+held = []
+for folder, folders, files in os.walk(sys.argv[1]):
+    for name in folders + files:
+        path = os.path.join(folder, name)
+        if os.path.islink(path):
+            continue
+        fd = os.open(path, os.O_RDONLY)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        held.append(os.path.relpath(path, sys.argv[1]))
+print(*held, flush=True)
+sys.stdin.read()
+"""

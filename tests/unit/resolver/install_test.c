@@ -9,13 +9,15 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/own.h"
 #include "base/program.h"
+#include "resolver/lock.h"
 
 #define JOURNAL "/var/lib/kube-tunnel-dns.json"
 
@@ -342,26 +344,168 @@ static void other_domains_replace_those_that_were_installed(void **state)
     assert_false(exists("/etc"));
 }
 
-/* Another process installs or uninstalls: what it has written so far is not yet right. */
+/* ---- another process that installs or uninstalls ---- */
+
+struct other {
+    pid_t id;
+    int from, to;
+};
+
+static char hear(int fd)
+{
+    char byte = 0;
+
+    assert_int_equal(read(fd, &byte, 1), 1);
+    return byte;
+}
+
+/* A process that holds the lock, says so, and does `act` after that, on a byte in the pipe. */
+static struct other start_other(void (*act)(void))
+{
+    struct machine m = { root };
+    struct lock lock = { 0 };
+    int from[2], to[2];
+
+    assert_int_equal(pipe2(from, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(to, O_CLOEXEC), 0);
+    pid_t id = fork();
+    if (id == 0) {
+        char held = lock_take(&m, 0, &lock, NULL) == OK ? 'y' : 'n', byte;
+        if (write(from[1], &held, 1) == 1 && read(to[0], &byte, 1) == 1)
+            act();
+        lock_release(&lock);
+        _exit(0);
+    }
+    close(from[1]);
+    close(to[0]);
+    assert_int_equal(hear(from[0]), 'y');
+    return (struct other){ id, from[0], to[1] };
+}
+
+static void let_go(const struct other *o)
+{
+    assert_int_equal(write(o->to, "x", 1), 1);
+}
+
+static void end_other(const struct other *o)
+{
+    assert_int_equal(waitpid(o->id, NULL, 0), o->id);
+    close(o->from);
+    close(o->to);
+}
+
+static void do_nothing(void)
+{
+}
+
+/* What it has written so far is not yet right. */
 static void the_journal_of_another_process_is_not_read(void **state)
 {
     AUTO(resolver_want_finish) struct resolver_want w = want("macos");
     struct resolver_run dry = run();
     struct diag why = { "" };
-    AUTO_FREE char *folder = at("/var/lib");
     (void)state;
 
     dry.dry = true;
-    int other = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_int_equal(flock(other, LOCK_EX | LOCK_NB), 0);
+    struct other other = start_other(do_nothing);
+    AUTO_FREE char *words = xasprintf(
+        "another \"kube-tunnel dns\" is running, process %d: wait", (int)other.id);
     write_text(JOURNAL, "{");
     assert_int_equal(install("macos", &why), ERR_IN_USE);
-    assert_non_null(strstr(why.text, "another \"kube-tunnel dns\" is running"));
+    assert_non_null(strstr(why.text, words));
     assert_int_equal(uninstall(&why), ERR_IN_USE);
     assert_int_equal(resolver_install(&dry, &w, &why), ERR_CONFIG); /* it needs no lock */
     assert_int_equal(resolver_uninstall(&dry, &why), ERR_CONFIG);
-    close(other);
+    let_go(&other);
+    end_other(&other);
     assert_int_equal(uninstall(&why), ERR_CONFIG);
+}
+
+static enum err refuse(void *arg, struct resolver_want *w)
+{
+    bool *asked = arg;
+
+    *asked = true;
+    assert_string_equal(w->backend, "macos");
+    return ERR_CANCELLED;
+}
+
+static void forget_the_installation(void)
+{
+    AUTO_FREE char *path = at(JOURNAL);
+    const struct timespec pause = { .tv_nsec = 100 * 1000 * 1000 };
+
+    nanosleep(&pause, NULL); /* a repair that reads before it waits has read it by then */
+    unlink(path);
+}
+
+static void repair_reads_what_the_process_before_it_has_left(void **state)
+{
+    AUTO(resolver_want_finish) struct resolver_want w = { 0 };
+    struct resolver_run r = run();
+    bool asked = false;
+    (void)state;
+
+    assert_int_equal(install("macos", NULL), OK);
+    struct other other = start_other(forget_the_installation);
+    let_go(&other);
+    r.wait_ms = 20000;
+    assert_int_equal(resolver_repair(&r, refuse, &asked, &w, NULL), ERR_NOT_CONFIGURED);
+    end_other(&other);
+    assert_false(asked);
+}
+
+/* Of a process of its own, as the kernel's lock keeps out others only. */
+static enum err uninstall_beside(void)
+{
+    int status = 0;
+    pid_t id = fork();
+
+    if (id == 0)
+        _exit((int)uninstall(NULL));
+    assert_int_equal(waitpid(id, &status, 0), id);
+    return (enum err)WEXITSTATUS(status);
+}
+
+static enum err uninstall_meanwhile(void *arg, struct resolver_want *w)
+{
+    enum err *result = arg;
+
+    *result = uninstall_beside();
+    texts_add(&w->domains, xstrdup("corp.internal"));
+    return OK;
+}
+
+static void nothing_is_uninstalled_between_the_steps_of_a_repair(void **state)
+{
+    AUTO(resolver_want_finish) struct resolver_want w = { 0 };
+    struct resolver_run r = run();
+    enum err result = OK;
+    (void)state;
+
+    assert_int_equal(install("macos", NULL), OK);
+    assert_int_equal(resolver_repair(&r, uninstall_meanwhile, &result, &w, NULL), OK);
+    assert_int_equal(result, ERR_IN_USE);
+    assert_true(exists("/etc/resolver/corp.internal") && exists("/etc/resolver/k8s"));
+    assert_int_equal(uninstall_beside(), OK);
+    assert_false(exists("/etc"));
+}
+
+static void a_repair_that_is_refused_changes_nothing(void **state)
+{
+    AUTO(resolver_want_finish) struct resolver_want w = { 0 };
+    struct resolver_run r = run();
+    bool asked = false;
+    (void)state;
+
+    assert_int_equal(resolver_repair(&r, refuse, &asked, &w, NULL), ERR_NOT_CONFIGURED);
+    assert_false(asked);
+    assert_int_equal(install("macos", NULL), OK);
+    AUTO_FREE char *before = read_text(JOURNAL);
+    assert_int_equal(resolver_repair(&r, refuse, &asked, &w, NULL), ERR_CANCELLED);
+    assert_true(asked);
+    assert_text(JOURNAL, before);
+    assert_false(exists(LOCK_FOLDER));
 }
 
 /* ---- hosts ---- */
@@ -569,6 +713,9 @@ int main(void)
         TEST(a_folder_with_files_of_others_stays),
         TEST(other_domains_replace_those_that_were_installed),
         TEST(the_journal_of_another_process_is_not_read),
+        TEST(repair_reads_what_the_process_before_it_has_left),
+        TEST(nothing_is_uninstalled_between_the_steps_of_a_repair),
+        TEST(a_repair_that_is_refused_changes_nothing),
         TEST(lines_of_others_in_hosts_are_kept),
         TEST(the_journal_has_what_was_wanted_last),
         TEST(names_of_others_are_refused),
