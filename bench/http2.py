@@ -113,6 +113,7 @@ class StraightGrpc(BareSpdy):
 
     name = "no tunnel"
     loads = BareGrpc.loads
+    straight = None  # not `address`, which is warmed up with HTTP/1.1
 
     @staticmethod
     def missing(place):
@@ -120,7 +121,7 @@ class StraightGrpc(BareSpdy):
 
     def call(self, watch, **options):
         pods = self.place.http2_pods
-        return put_load(self.place, self.address or f"127.0.0.1:{pods.h2c}", watch, grpc=True,
+        return put_load(self.place, self.straight or f"127.0.0.1:{pods.h2c}", watch, grpc=True,
                         host=host_of(self.place, pods.grpc_service), path=GRPC_CHECK, **options)
 
 
@@ -139,7 +140,7 @@ class RelayedGrpc(StraightGrpc):
         self.process = Process([SOCAT, "-dd", f"TCP-LISTEN:{port},bind=127.0.0.1,nodelay,fork",
                                 f"TCP:127.0.0.1:{self.place.http2_pods.h2c},nodelay"], self.log())
         self.process.wait_for_output("listening on")
-        self.address = f"127.0.0.1:{port}"
+        self.straight = f"127.0.0.1:{port}"
         return self
 
     def alive(self):

@@ -43,15 +43,23 @@ def background(seconds=1.5):
     return busy / max(1, total)
 
 
+def load():
+    """As the kernel averages it, and the cores that it is shared by."""
+    averages = " ".join(Path("/proc/loadavg").read_text().split()[:3])
+    return f"{averages} ({os.cpu_count()} cores, {background():.0%} busy)"
+
+
+def version():
+    return output_of(KUBE_TUNNEL, "version").strip() or "kube-tunnel is not built"
+
+
 def facts():
     cpu = first_match(Path("/proc/cpuinfo").read_text(), r"^model name\s*:(.*)$")
     memory = int(first_match(Path("/proc/meminfo").read_text(), r"^MemTotal:\s+(\d+)"))
     return {
-        "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "CPU": f"{os.cpu_count()} x {cpu}",
         "memory": f"{memory / 1048576:.0f} GiB",
         "kernel": platform.release(),
-        "kube-tunnel": output_of(KUBE_TUNNEL, "version").strip() or "not built",
         "kubectl": first_match(output_of(KUBECTL, "version", "--client"), r"^Client Version: (.*)"),
         "nginx": first_match(output_of(NGINX, "-v"), r"nginx/(\S+)") if NGINX else "not installed",
     }

@@ -29,6 +29,8 @@ class Effort:
 
 FULL = Effort(rounds=3, seconds=4, settle=0.6, cold_starts=3, bursts=5, transfers=10,
               memory_requests=1_000_000, idle_seconds=60)
+FIGURES = Effort(rounds=3, seconds=1.5, settle=0.4, cold_starts=3, bursts=3, transfers=3,
+                 memory_requests=100_000, idle_seconds=10)
 QUICK = Effort(rounds=1, seconds=2, settle=0.3, cold_starts=1, bursts=3, transfers=3,
                memory_requests=100_000, idle_seconds=10)
 

@@ -1,4 +1,4 @@
-"""script/bench --names: what a connection to the address of a service costs, beside one to an exposed port.
+"""script/bench names: what a connection to the address of a service costs, beside one to an exposed port.
 
 Instructions per connection under callgrind, for an HTTP request with a connection of its own and for a raw
 connection that carries a few bytes both ways. SPDX-License-Identifier: MIT
@@ -7,14 +7,14 @@ import contextlib
 import json
 import shutil
 import socket
-import statistics
 import tempfile
 from pathlib import Path
 
-import table
 from idle import Counted
+from rows import compared
 
-CONNECTIONS = 300
+CONNECTIONS = 100
+TIMES = 4  # rounds for each of the effort: a PING or a change of the catalog counts as much as a connection
 SERVICE, NAME = "seed.shop", "seed.shop.svc.cluster.local"
 HTTP, RAW = 8080, 9000  # of the services seed and web
 MOST = 1.05  # times as many instructions
@@ -90,19 +90,15 @@ def measure(place, folder, rounds, print_progress):
                     ("HTTP", "address"): (http, (names.at[NAME], HTTP)),
                     ("raw", "--expose"): (raw, ("127.0.0.1", ports["web.shop"])),
                     ("raw", "address"): (raw, (web, RAW))}
-            for i in range(rounds):
-                print_progress(f"instructions per connection, round {i + 1}")
+            print_progress("instructions per connection")
+            for i in range(TIMES * rounds):
                 for case, (connect, address) in sorted(ways.items(), reverse=i % 2 == 1):
                     found.setdefault(case, []).append(per_connection(counted, connect, address))
     shutil.rmtree(runtime, ignore_errors=True)
     return found
 
 
-def table_of(found):
-    rows = []
-    for kind in ("HTTP", "raw"):
-        exposed, address = (statistics.median(found[kind, way]) for way in ("--expose", "address"))
-        ratio = address / exposed
-        rows.append([kind, f"{exposed:,.0f}", f"{address:,.0f}", f"{ratio:.3f}",
-                     f"at most {MOST}: {'yes' if ratio <= MOST else 'NO'}"])
-    return table.markdown(["connection", "instructions by --expose", "by address", "ratio", ""], rows)
+def rows_of(found):
+    for kind, text in (("HTTP", "an HTTP request"), ("raw", "a few bytes")):
+        yield compared(f"instructions of a new connection by name, with {text}", found[kind, "address"],
+                       found[kind, "--expose"], "--expose", "", MOST)

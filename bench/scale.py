@@ -1,4 +1,4 @@
-"""script/bench --scale: a cluster of 10,000 services and 50,000 endpoints.
+"""script/bench scale: a cluster of 10,000 services and 50,000 endpoints.
 
 The playground has these objects, with slices that change at a rate, and a rollout. A client-go
 informer cache of the same objects (bench/informer) is measured beside kube-tunnel where

@@ -157,6 +157,19 @@ TLS = [
            "kube-tunnel passthrough", "kube-tunnel raw TLS", 1.1, False)
           for what, load in (("", ""), (", 240/s", ", fixed rate"))))
 ]
+FORWARD = [
+    Figure(text, place, f"port-forward: {load}", number, unit, rival, limit, at_least, "", "kube-tunnel port-forward")
+    for place in ("kubernetes", "playground")
+    for text, load, number, unit, rival, limit, at_least in (
+        ("first byte after the start of the process", "start", "start_ms", "ms", "kubectl", 1, False),
+        ("first byte after the line Forwarding from", "start", "line_ms", "ms", "kubectl", 1, False),
+        ("new connection for each request, one at a time, p50", "new connections", "p50_ms", "ms", "kubectl", 1, False),
+        ("new connection for each request, one at a time, p50", "new connections", "p50_ms", "ms", OURS, None, False),
+        ("requests/s, 16 connections", "16 connections", "rps", "/s", "kubectl", 1, True),
+        ("CPU per request, 2,400/s over 16 connections", "fixed rate", "tool_us", "us", "kubectl", 1, False),
+        ("download", "download", "mb_per_s", "MB/s", "kubectl", 1, True),
+        ("download", "download", "mb_per_s", "MB/s", OURS, None, True))
+]
 # Load, number, unit, limit beside kubectl, at least.
 AWAY = [
     Figure(f"{load}{', ' if what else ''}{what}", place, f"50 ms away: {load}", number, unit,
@@ -183,7 +196,7 @@ AWAY += [
     for place in ("playground-away", "kubernetes-away")
 ]
 TABLES = {"The main job": MAIN_JOB, "The engine": ENGINE, "Direct connections": DIRECT, "Proxy": PROXY, "HTTP/2": HTTP2, "TLS": TLS,
-          "50 ms away": AWAY}
+          "port-forward": FORWARD, "50 ms away": AWAY}
 
 
 def plain(x):
@@ -264,8 +277,12 @@ def judge(results, figure):
     return Judged(figure, ours, theirs, ratio, spread, holds, notes)
 
 
+def verdict_word(holds):
+    return {None: "not measured", True: "holds", False: "**does not hold**"}[holds]
+
+
 def verdict(judged):
-    word = {None: "not measured", True: "holds", False: "**does not hold**"}[judged.holds]
+    word = verdict_word(judged.holds)
     if judged.figure.limit is None:
         word = "no target"
     return "; ".join([word, *judged.notes])
@@ -334,6 +351,10 @@ SHOWN = {
                                           "passed through, fixed rate")},
     **{f"HTTP/2: {load}": RATES for load in ("16 x 32", "1 x 32", "1 x 32, one pod", "fixed rate",
                                              "gRPC unary")},
+    "port-forward: start": [("ms from the start to the first byte", "start_ms"),
+                            ("ms from the line to the first byte", "line_ms")],
+    **{f"port-forward: {load}": RATES for load in ("new connections", "16 connections", "fixed rate")},
+    "port-forward: download": BODIES,
     "50 ms away: page": [("ms", "ms"), ("ms, again", "again_ms")],
     **{f"50 ms away: {n} clients at once": [("ms, the slowest", "slowest_ms"),
                                             ("ms, the slowest, again", "again_ms")]
