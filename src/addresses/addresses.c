@@ -212,6 +212,21 @@ enum err addresses_entry(struct addresses *a, const struct address_key *key,
     return OK;
 }
 
+struct address_entry *addresses_find(const struct addresses *a,
+                                     const struct address_key *key)
+{
+    struct key_parts parts;
+
+    return parts_of(a, key, &parts, NULL) ? NULL : address_table_find(&a->table, &parts);
+}
+
+size_t addresses_sockets_max(const struct addresses *a)
+{
+    size_t wanted = a->config->max_address_listeners;
+
+    return a->sockets_max && a->sockets_max < wanted ? a->sockets_max : wanted;
+}
+
 enum err addresses_assign(struct addresses *a, const struct address_key *key,
                           struct in_addr *ret, struct diag *why)
 {

@@ -37,8 +37,9 @@ struct addresses {
     struct list_node opened; /* struct opened, the least recently used first */
     struct timer sweep;
     uint64_t refused; /* were not opened, because there were too many */
-    /* Closes those whose time is over, but not this one. */
-    void (*close_unused)(struct addresses *a, const struct open_ports *but);
+    /* Closes addresses that are not in use, but not this one, until at most so many sockets are
+     * open. */
+    void (*make_room)(struct addresses *a, const struct open_ports *but, size_t sockets);
 
     size_t pins; /* addresses/pin.c */
 
@@ -53,6 +54,11 @@ struct addresses {
 /* The entry of a key, made where there is none. */
 MUST_CHECK enum err addresses_entry(struct addresses *a, const struct address_key *key,
                                     struct address_entry **ret, struct diag *why);
+/* NULL: there is none. */
+struct address_entry *addresses_find(const struct addresses *a,
+                                     const struct address_key *key);
+/* Not more sockets than this are opened. */
+size_t addresses_sockets_max(const struct addresses *a);
 /* The key of an entry, with the cluster's label.  False: its context is not selected any more. */
 bool addresses_key(const struct addresses *a, const struct address_entry *e,
                    struct address_key *ret);

@@ -28,36 +28,35 @@ static bool has_local(const struct declared *d, uint16_t local)
 
 static void add_port(struct declared *d, uint16_t local, uint16_t target)
 {
-    if (local && d->count < DECLARED_MAX && !has_local(d, local))
+    if (local && !has_local(d, local))
         d->at[d->count++] = (struct declared_port){ local, target };
 }
 
-static const struct endpoint *find_endpoint(const struct name *name,
+static const struct endpoint *find_endpoint(const struct name *endpoint,
                                             const struct service *s)
 {
     struct route route = { .port = 0 };
 
-    name_copy(&route.name, name);
+    name_copy(&route.name, endpoint);
     for (size_t i = 0; i < s->endpoint_count; i++)
         if (route_matches(&route, s->endpoints[i]))
             return s->endpoints[i];
     return NULL;
 }
 
-void declared_ports(const struct name *name, const struct service *s,
+void declared_ports(const struct name *endpoint, const struct service *s,
                     struct declared *ret)
 {
     const struct endpoint *e = NULL;
-    bool one = name->kind == NAME_ENDPOINT;
 
     ret->count = 0;
     if (s->kind == SERVICE_EXTERNAL)
         return;
-    if (one && !(e = find_endpoint(name, s)))
+    if (endpoint && !(e = find_endpoint(endpoint, s)))
         return;
-    for (size_t i = 0; i < s->port_count; i++) {
+    for (size_t i = 0; i < s->port_count && ret->count < DECLARED_MAX; i++) {
         uint16_t number = s->ports[i].number;
         if (s->ports[i].tcp)
-            add_port(ret, one ? endpoint_port(s, e, i) : number, number);
+            add_port(ret, e ? endpoint_port(s, e, i) : number, number);
     }
 }

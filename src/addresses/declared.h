@@ -26,6 +26,6 @@ struct declared {
 /* The name of a key below a zone, in the shortest form that no other thing has: "web.shop.svc",
  * "db-0.db.shop.svc.blue.k8s".  Owned by the caller. */
 char *declared_name(const struct address_key *key);
-/* Each local port once.  name: declared_name, parsed. */
-void declared_ports(const struct name *name, const struct service *s,
+/* Each local port once.  endpoint: the name of an endpoint of the service; NULL: all of it. */
+void declared_ports(const struct name *endpoint, const struct service *s,
                     struct declared *ret);

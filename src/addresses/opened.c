@@ -17,17 +17,24 @@ LOG_MODULE(addresses);
 #define SWEEP_MAX_MS 10000
 #define PROBLEM_MS 600000 /* a problem that was not met for so long is forgotten */
 
+/* Of an address that clients use: what it follows its service by. */
+struct following {
+    struct opened *opened;
+    struct lookup lookup; /* reports changes while the catalog watches the service */
+    struct task on_change;
+};
+
+/* Small: most of the addresses that are looked up are never connected to. */
 struct opened {
     struct addresses *all;
     struct address_entry *entry;
     struct list_node used;
     char *name; /* declared_name */
     uint64_t used_at, tried_at;
-    uint64_t connected_at; /* at a socket that is shared with other addresses */
+    uint64_t connected_at; /* the last client; 0: none has come */
     struct open_ports ports;
-    struct service *service; /* a reference: what the ports were declared by */
-    struct lookup lookup;    /* reports changes while the catalog watches the service */
-    struct task on_change;
+    struct service *endpoints;   /* of an endpoint: what it was found in, a reference */
+    struct following *following; /* NULL: no client has come */
 };
 
 static struct opened *opened_last(const struct addresses *a)
@@ -35,51 +42,109 @@ static struct opened *opened_last(const struct addresses *a)
     return list_last(&a->opened, struct opened, used);
 }
 
-/* ---- following the service ---- */
+/* ---- the ports of the service ---- */
 
-static void declare(struct opened *o, const struct service *s)
+static bool is_endpoint(const struct opened *o)
+{
+    const struct key_parts key = address_entry_key(o->entry);
+
+    return !str_empty(key.pod) && !str_empty(key.service);
+}
+
+static void find_ports(const struct opened *o, const struct service *s,
+                       struct declared *ret)
 {
     struct name name;
-    struct declared declared;
-    struct service *before = o->service;
 
+    if (!is_endpoint(o)) {
+        declared_ports(NULL, s, ret);
+        return;
+    }
     name_parse(str_of(o->name), str_of(o->all->config->cluster_domain), &name);
-    declared_ports(&name, s, &declared);
-    o->service = service_ref(s);
+    declared_ports(&name, s, ret);
+}
+
+static bool is_due(const struct opened *o)
+{
+    return !open_ports_all_open(&o->ports) &&
+           o->all->sched->now - o->tried_at >= RETRY_MS;
+}
+
+static void remember_endpoints(struct opened *o, const struct service *s)
+{
+    struct service *before = o->endpoints;
+
+    o->endpoints = is_endpoint(o) ? service_ref(s) : NULL;
     service_unref(before);
+}
+
+/* Opens the ports that the service declares. */
+static void declare(struct opened *o, const struct service *s)
+{
+    struct declared declared;
+
+    if (o->endpoints == s && !is_due(o))
+        return;
+    find_ports(o, s, &declared);
+    remember_endpoints(o, s);
+    if (o->tried_at && open_ports_match(&o->ports, &declared) && !is_due(o))
+        return;
     o->tried_at = o->all->sched->now;
     open_ports_follow(o->all, &o->ports, o->entry->address, o->name, &declared);
 }
 
+/* ---- following the service ---- */
+
 /* Subscribes to changes where that costs the API server nothing. */
-static void follow(struct opened *o)
+static void follow(struct following *f)
 {
-    const struct addresses *a = o->all;
+    const struct addresses *a = f->opened->all;
     struct cluster *cluster = NULL;
     struct address_key key;
     struct diag why;
 
-    if (!a->parts.clusters || !addresses_key(a, o->entry, &key) || str_empty(key.service))
+    if (!a->parts.clusters || !addresses_key(a, f->opened->entry, &key) ||
+        str_empty(key.service))
         return;
     if (clusters_find(a->parts.clusters, key.cluster, &cluster, &why))
         return;
     if (catalog_rights(cluster->catalog) == RIGHTS_WATCH)
-        catalog_lookup(cluster->catalog, key.ns, key.service, UINT64_MAX, &o->lookup,
-                       &o->on_change);
+        catalog_lookup(cluster->catalog, key.ns, key.service, UINT64_MAX, &f->lookup,
+                       &f->on_change);
     cluster_unref(cluster);
 }
 
 static void opened_on_change(struct task *t)
 {
-    struct opened *o = container_of(t, struct opened, on_change);
+    struct following *f = container_of(t, struct following, on_change);
+    struct opened *o = f->opened;
 
-    follow(o);
-    if (o->lookup.result == ERR_NOT_FOUND) {
+    follow(f);
+    if (f->lookup.result == ERR_NOT_FOUND) {
         log_debug(NO_ID, "the service is gone", LOG_S("name", o->name));
         opened_close(o->entry);
-    } else if (o->lookup.result == OK && o->lookup.service != o->service) {
-        declare(o, o->lookup.service);
+    } else if (f->lookup.result == OK) {
+        declare(o, f->lookup.service);
     }
+}
+
+static void begin_following(struct opened *o)
+{
+    struct following *f = xcalloc(1, sizeof(*f));
+
+    f->opened = o;
+    task_init(&f->on_change, o->all->sched, RANK_WORK, opened_on_change);
+    o->following = f;
+    follow(f);
+}
+
+static void end_following(struct following *f)
+{
+    if (!f)
+        return;
+    lookup_finish(&f->lookup);
+    task_cancel(&f->on_change);
+    free(f);
 }
 
 /* ---- opening and closing ---- */
@@ -93,7 +158,6 @@ static struct opened *opened_create(struct addresses *a, struct address_entry *e
     o->all = a;
     o->entry = e;
     o->name = declared_name(&key);
-    task_init(&o->on_change, a->sched, RANK_WORK, opened_on_change);
     list_append(&a->opened, &o->used);
     e->opened = o;
     return o;
@@ -117,32 +181,22 @@ static void note_use(struct opened *o, uint64_t when)
     }
 }
 
-static bool is_due(const struct opened *o)
-{
-    return !open_ports_all_open(&o->ports) &&
-           o->all->sched->now - o->tried_at >= RETRY_MS;
-}
-
 enum err opened_open(struct addresses *a, struct address_entry *entry,
                      const struct service *service, struct diag *why)
 {
     struct opened *o = entry->opened;
-    bool fresh = !o;
 
     if (!a->listeners)
         return diag_set(why, ERR_CANCELLED, "kube-tunnel is stopping");
-    if (fresh)
+    if (!o)
         o = opened_create(a, entry);
     note_use(o, a->sched->now);
     if (!a->sweep.at)
         timer_set(&a->sweep, sweep_ms(a));
-    if (o->service != service || is_due(o))
-        declare(o, service);
-    if (fresh)
-        follow(o);
+    declare(o, service);
     enum err e = o->ports.refusal;
     if (e)
-        diag_set(why, e, "%s", o->ports.why.text);
+        diag_set(why, e, "%s", o->ports.why->text);
     /* nothing is remembered: there may be any number of such names */
     if (e == ERR_LIMIT && !open_ports_sockets(&o->ports))
         opened_close(entry);
@@ -157,12 +211,25 @@ void opened_close(struct address_entry *e)
         return;
     open_ports_close(o->all, &o->ports);
     e->opened = NULL;
-    lookup_finish(&o->lookup);
-    task_cancel(&o->on_change);
-    service_unref(o->service);
+    end_following(o->following);
+    service_unref(o->endpoints);
     list_remove(&o->used);
     free(o->name);
     free(o);
+}
+
+size_t opened_sockets(const struct address_entry *e)
+{
+    return e->opened ? open_ports_own_sockets(&e->opened->ports) : 0;
+}
+
+size_t opened_pinned_sockets(const struct addresses *a)
+{
+    size_t count = 0;
+
+    list_for_each (o, &a->opened, struct opened, used)
+        count += o->entry->pins ? opened_sockets(o->entry) : 0;
+    return count;
 }
 
 size_t opened_release(struct address_entry *e, uint16_t port)
@@ -193,22 +260,55 @@ void opened_check(struct addresses *a)
 
 /* ---- time ---- */
 
-static bool is_unused(struct opened *o)
+static bool may_close(const struct opened *o)
 {
-    uint64_t now = o->all->sched->now, used = open_ports_used_at(&o->ports, now);
-    uint64_t idle = o->all->config->address_idle_ms;
-
-    if (o->connected_at > used)
-        used = o->connected_at;
-    if (used > o->used_at)
-        note_use(o, used);
-    return idle && !o->entry->pins && now - o->used_at >= idle;
+    return o->all->config->address_idle_ms && !o->entry->pins;
 }
 
-static void close_unused(struct addresses *a, const struct open_ports *but)
+static bool is_unused(struct opened *o)
+{
+    uint64_t now = o->all->sched->now;
+
+    if (open_ports_connected(&o->ports))
+        o->connected_at = now;
+    if (o->connected_at > o->used_at)
+        note_use(o, o->connected_at);
+    return may_close(o) && now - o->used_at >= o->all->config->address_idle_ms;
+}
+
+/* No client has connected, and that of the last look-up had the time to. */
+static bool gives_way(const struct opened *o)
+{
+    return may_close(o) && !o->connected_at &&
+           o->all->sched->now - o->used_at >= o->all->parts.promised_ms;
+}
+
+static bool was_just_used(const struct opened *o)
+{
+    uint64_t age = o->all->sched->now - o->used_at;
+
+    return age < o->all->parts.promised_ms && age < o->all->config->address_idle_ms;
+}
+
+/* Those behind one that was just used were used later, or by clients. */
+static void make_room(struct addresses *a, const struct open_ports *but, size_t sockets)
+{
+    list_for_each (o, &a->opened, struct opened, used) {
+        if (a->sockets <= sockets)
+            return;
+        if (&o->ports == but)
+            continue;
+        if (is_unused(o) || gives_way(o))
+            opened_close(o->entry);
+        else if (was_just_used(o))
+            return;
+    }
+}
+
+static void close_unused(struct addresses *a)
 {
     list_for_each (o, &a->opened, struct opened, used)
-        if (&o->ports != but && is_unused(o))
+        if (is_unused(o))
             opened_close(o->entry);
 }
 
@@ -218,10 +318,10 @@ static void on_sweep(struct timer *t)
 
     problems_expire(&a->problems,
                     a->sched->now > PROBLEM_MS ? a->sched->now - PROBLEM_MS : 0);
-    close_unused(a, NULL);
+    close_unused(a);
     list_for_each (o, &a->opened, struct opened, used)
-        if (!lookup_is_attached(&o->lookup))
-            follow(o);
+        if (o->following && !lookup_is_attached(&o->following->lookup))
+            follow(o->following);
     if (!list_empty(&a->opened))
         timer_set(&a->sweep, sweep_ms(a));
 }
@@ -230,17 +330,21 @@ void opened_init(struct addresses *a)
 {
     list_init(&a->opened);
     list_init(&a->shared);
-    a->close_unused = close_unused;
+    a->make_room = make_room;
     timer_init(&a->sweep, a->sched, on_sweep);
 }
 
 struct exposed *opened_connect(struct address_entry *e, uint16_t port)
 {
     struct opened *o = e->opened;
-    struct exposed *exposed = o ? open_ports_find(&o->ports, port) : NULL;
+    struct exposed *exposed =
+        o ? open_ports_find(o->all, &o->ports, e->address, o->name, port) : NULL;
 
-    if (exposed)
-        o->connected_at = o->all->sched->now;
+    if (!exposed)
+        return NULL;
+    o->connected_at = o->all->sched->now;
+    if (!o->following)
+        begin_following(o);
     return exposed;
 }
 

@@ -24,4 +24,7 @@ struct addresses_parts {
     struct clusters *clusters;   /* NULL, in tests: a label is its context's name */
     const struct config *config; /* a reference is taken */
     const char *path;            /* of the state file; NULL: nothing is kept */
+    /* For how long after a look-up its client may begin to connect: until then an address keeps its
+     * listeners whatever happens. */
+    uint64_t promised_ms;
 };

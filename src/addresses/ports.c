@@ -19,13 +19,6 @@ struct shared_port {
 
 /* ---- sockets ---- */
 
-static size_t sockets_max(const struct addresses *a)
-{
-    size_t wanted = a->config->max_address_listeners;
-
-    return a->sockets_max && a->sockets_max < wanted ? a->sockets_max : wanted;
-}
-
 static struct shared_port *find_shared(const struct addresses *a, uint16_t port)
 {
     list_for_each (s, &a->shared, struct shared_port, node)
@@ -60,7 +53,7 @@ static enum err open_own(struct addresses *a, struct open_port *p, uint32_t addr
 {
     const struct in_addr at = { htonl(address) };
     enum err e = service_socket_open(a->listeners, &a->services, at, p->declared.local,
-                                     p->exposed, &p->socket, why);
+                                     &p->socket, why);
 
     a->sockets += e == OK;
     return e;
@@ -83,13 +76,14 @@ static enum err open_port(struct addresses *a, const struct open_ports *mine,
 
     if (e != ERR_NO_FILES)
         return e;
-    a->close_unused(a, mine);
+    a->make_room(a, mine, a->sockets ? a->sockets - 1 : 0);
     return open_either(a, p, address, why);
 }
 
 static void close_port(struct addresses *a, struct open_port *p)
 {
     if (p->socket) {
+        service_socket_accept_waiting(p->socket);
         service_socket_close(TAKE(p->socket));
         a->sockets--;
     }
@@ -125,6 +119,17 @@ static enum err exposed_of(const struct addresses *a, uint32_t address, const ch
     snprintf((*ret)->address, sizeof((*ret)->address), "127.%u.%u.%u",
              address >> 16 & 0xff, address >> 8 & 0xff, address & 0xff);
     return OK;
+}
+
+/* Why clients of the port would lead nowhere. */
+static enum err check_port(const struct addresses *a, uint32_t address, const char *name,
+                           const struct declared_port *d, struct diag *why)
+{
+    struct exposed *x = NULL;
+    enum err e = exposed_of(a, address, name, d, &x, why);
+
+    exposed_unref(x);
+    return e;
 }
 
 static bool is_declared(const struct declared *d, const struct declared_port *p)
@@ -165,19 +170,20 @@ static void remove_undeclared(struct addresses *a, struct open_ports *p,
 
 static void refuse(struct open_ports *p, enum err e, const struct diag *why)
 {
+    if (!p->why)
+        p->why = xmalloc(sizeof(*p->why));
     p->refusal = e;
-    p->why = *why;
+    *p->why = *why;
 }
 
 static void add_port(struct addresses *a, struct open_ports *p, uint32_t address,
                      const char *name, const struct declared_port *d)
 {
     struct problem found = { .port = d->local, .seen_at = a->sched->now };
-    struct exposed *x = NULL;
 
-    found.error = exposed_of(a, address, name, d, &x, &found.why);
-    if (x) {
-        p->at[p->count++] = (struct open_port){ .declared = *d, .exposed = x };
+    found.error = check_port(a, address, name, d, &found.why);
+    if (!found.error) {
+        p->at[p->count++] = (struct open_port){ .declared = *d };
         return;
     }
     problems_note(&a->problems, &found, (struct in_addr){ 0 });
@@ -187,7 +193,7 @@ static void add_port(struct addresses *a, struct open_ports *p, uint32_t address
 static void add_declared(struct addresses *a, struct open_ports *p, uint32_t address,
                          const char *name, const struct declared *d)
 {
-    p->at = xrealloc(p->at, (d->count + 1) * sizeof(*p->at));
+    p->at = xrealloc(p->at, (d->count ? d->count : 1) * sizeof(*p->at));
     for (size_t i = 0; i < d->count; i++)
         if (!is_listed(p, &d->at[i]))
             add_port(a, p, address, name, &d->at[i]);
@@ -206,12 +212,12 @@ static bool needs_socket(struct addresses *a, const struct open_port *p)
 static enum err make_room(struct addresses *a, const struct open_ports *p,
                           struct diag *why)
 {
-    size_t max = sockets_max(a), wanted = 0;
+    size_t max = addresses_sockets_max(a), wanted = 0;
 
     for (size_t i = 0; i < p->count; i++)
         wanted += needs_socket(a, &p->at[i]);
-    if (wanted && a->sockets + wanted > max)
-        a->close_unused(a, p);
+    if (wanted <= max && a->sockets + wanted > max)
+        a->make_room(a, p, max - wanted);
     if (!wanted || a->sockets + wanted <= max)
         return OK;
     a->refused++;
@@ -291,7 +297,8 @@ void open_ports_follow(struct addresses *a, struct open_ports *p, uint32_t addre
                        const char *name, const struct declared *d)
 {
     remove_undeclared(a, p, d);
-    refuse(p, OK, &(struct diag){ "" });
+    p->refusal = OK;
+    free(TAKE(p->why));
     add_declared(a, p, address, name, d);
     bool has_room = find_room(a, p);
     for (size_t i = 0; has_room && i < p->count; i++)
@@ -303,6 +310,7 @@ void open_ports_close(struct addresses *a, struct open_ports *p)
     for (size_t i = 0; i < p->count; i++)
         finish_port(a, &p->at[i]);
     free(p->at);
+    free(p->why);
     *p = (struct open_ports){ 0 };
 }
 
@@ -319,12 +327,29 @@ size_t open_ports_close_one(struct addresses *a, struct open_ports *p, uint16_t 
     return closed;
 }
 
+bool open_ports_match(const struct open_ports *p, const struct declared *d)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (!is_declared(d, &p->at[i].declared))
+            return false;
+    return p->count == d->count;
+}
+
 bool open_ports_all_open(const struct open_ports *p)
 {
     for (size_t i = 0; i < p->count; i++)
         if (!port_is_open(&p->at[i]))
             return false;
     return true;
+}
+
+size_t open_ports_own_sockets(const struct open_ports *p)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < p->count; i++)
+        count += p->at[i].socket != NULL;
+    return count;
 }
 
 size_t open_ports_sockets(const struct open_ports *p)
@@ -337,31 +362,26 @@ size_t open_ports_sockets(const struct open_ports *p)
 }
 
 /* The references that are not ours are of connections. */
-static bool is_connected(const struct open_port *p)
-{
-    return exposed_refs(p->exposed) > (p->socket ? 2 : 1);
-}
-
-uint64_t open_ports_used_at(const struct open_ports *p, uint64_t now)
-{
-    uint64_t last = 0;
-
-    for (size_t i = 0; i < p->count; i++) {
-        const struct open_port *port = &p->at[i];
-        uint64_t used = port->socket ? service_socket_used_at(port->socket) : 0;
-        if (is_connected(port))
-            return now;
-        if (used > last)
-            last = used;
-    }
-    return last;
-}
-
-struct exposed *open_ports_find(const struct open_ports *p, uint16_t port)
+bool open_ports_connected(const struct open_ports *p)
 {
     for (size_t i = 0; i < p->count; i++)
-        if (p->at[i].declared.local == port && port_is_open(&p->at[i]))
-            return p->at[i].exposed;
+        if (p->at[i].exposed && exposed_refs(p->at[i].exposed) > 1)
+            return true;
+    return false;
+}
+
+/* Made for the first client: most addresses that are looked up get none. */
+struct exposed *open_ports_find(const struct addresses *a, struct open_ports *p,
+                                uint32_t address, const char *name, uint16_t port)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        struct open_port *one = &p->at[i];
+        if (one->declared.local != port || !port_is_open(one))
+            continue;
+        if (!one->exposed)
+            (void)exposed_of(a, address, name, &one->declared, &one->exposed, NULL);
+        return one->exposed;
+    }
     return NULL;
 }
 

@@ -11,7 +11,7 @@
 
 struct open_port {
     struct declared_port declared;
-    struct exposed *exposed;      /* a reference */
+    struct exposed *exposed;      /* where clients lead; NULL: none has come yet */
     struct listen_socket *socket; /* its own; NULL: it is shared, or not open */
     struct shared_port *shared;   /* NULL: it has its own, or is not open */
 };
@@ -19,8 +19,8 @@ struct open_port {
 struct open_ports {
     struct open_port *at;
     size_t count;
-    enum err refusal; /* no client may be sent to the address; *why says why */
-    struct diag why;
+    enum err refusal; /* no client may be sent to the address */
+    struct diag *why; /* the reason; NULL: there is no refusal */
 };
 
 /* Opens what is declared, and closes what no longer is.  A port that cannot be opened is noted as a
@@ -34,12 +34,15 @@ static inline bool port_is_open(const struct open_port *p)
 {
     return p->socket || p->shared;
 }
+/* Are these the ports that are declared? */
+bool open_ports_match(const struct open_ports *p, const struct declared *d);
 bool open_ports_all_open(const struct open_ports *p);
-size_t open_ports_sockets(const struct open_ports *p); /* how many are open */
-/* When the last client came, in sched ms; now, while a connection is open. */
-uint64_t open_ports_used_at(const struct open_ports *p, uint64_t now);
-/* NULL: no such port is open. */
-struct exposed *open_ports_find(const struct open_ports *p, uint16_t port);
+size_t open_ports_sockets(const struct open_ports *p);     /* how many are open */
+size_t open_ports_own_sockets(const struct open_ports *p); /* that are not shared */
+bool open_ports_connected(const struct open_ports *p);     /* is a connection open? */
+/* Where a client of this port leads.  NULL: it is not open. */
+struct exposed *open_ports_find(const struct addresses *a, struct open_ports *p,
+                                uint32_t address, const char *name, uint16_t port);
 
 bool port_is_released(struct addresses *a, uint16_t port);
 /* For ADDRESS_RELEASED_MS; if too many are, the oldest is listened on again. */

@@ -44,7 +44,7 @@
       "Local port for one service: NAME:PORT[=LOCAL]; repeatable") \
     X(DURATION, address_idle_ms, "address-idle", "60s", 0, 30 * MS_DAY, LISTENERS, \
       "A service's own address listens this long after its last use; 0: on") \
-    X(COUNT, max_address_listeners, "max-address-listeners", "1000", 1, 100000, LISTENERS, \
+    X(COUNT, max_address_listeners, "max-address-listeners", "4000", 1, 100000, LISTENERS, \
       "Listeners at addresses of services at the same time") \
     X(BOOL, address_per_port, "address-per-port", "false", 0, 0, LISTENERS, \
       "One listener per port for all services; takes 127.0.0.1:PORT too") \

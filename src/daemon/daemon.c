@@ -305,6 +305,7 @@ static void start_addresses(struct daemon *d)
         .clusters = d->clusters,
         .config = d->config,
         .path = d->address_file,
+        .promised_ms = ADDRESS_PROMISED_MS,
     });
     addresses_listen(d->addresses, d->listeners);
     limit_addresses(d);

@@ -11,6 +11,10 @@ struct addresses;
 struct dns_server;
 struct dns_server_change;
 
+/* For how long the client of an answer may begin to connect: the answer's TTL, and some time to do
+ * it. */
+#define ADDRESS_PROMISED_MS (ANSWER_TTL * 1000 + 2500)
+
 /* Borrows `addresses`, and what *parts borrows, until dns_server_close.  As dns_open; a failure
  * at an address that no setting wants is logged. */
 MUST_CHECK enum err dns_server_open(const struct dns_parts *parts,

@@ -40,14 +40,29 @@ static void refuse_user(const struct listen_socket *d, struct stream *client,
 /* A listener for all services with one port finds the one of the address. */
 static struct exposed *exposed_at(const struct listen_socket *d, int fd)
 {
-    struct sockaddr_in at = { 0 };
+    struct sockaddr_in at = { .sin_addr = d->at };
     socklen_t len = sizeof(at);
 
-    if (d->exposed || !d->services)
+    if (!d->services)
         return d->exposed;
-    if (getsockname(fd, (struct sockaddr *)&at, &len) || at.sin_family != AF_INET)
+    if (!d->at.s_addr && getsockname(fd, (struct sockaddr *)&at, &len))
         return NULL;
     return d->services->find(d->services->owner, at.sin_addr, d->port);
+}
+
+/* Only a client that may connect counts as a use of a service's address: another user could keep
+ * any number of them open. */
+static void pass_on(const struct listen_socket *d, int fd, struct stream *client,
+                    const struct arrival *from)
+{
+    struct exposed *exposed = exposed_at(d, fd);
+
+    if (exposed)
+        serve_accept_raw(d->all->serve, client, from, exposed);
+    else if (d->services)
+        stream_abort(client);
+    else
+        serve_accept(d->all->serve, client, from);
 }
 
 /* Containers have addresses that this machine does not have.  A program that has one of them is
@@ -76,17 +91,11 @@ static void on_client(void *owner, int fd, const struct sockaddr *peer)
     };
 
     address_text(peer, address);
-    struct exposed *exposed = exposed_at(d, fd);
     struct stream *client = tcp_open_accepted(d->all->loop, fd);
-    d->used_at = loop_sched(d->all->loop)->now;
-    if (!clients_allow(d->all->clients, &from.peer))
-        refuse_user(d, client, &from);
-    else if (exposed)
-        serve_accept_raw(d->all->serve, client, &from, exposed);
-    else if (d->services)
-        stream_abort(client);
+    if (clients_allow(d->all->clients, &from.peer))
+        pass_on(d, fd, client, &from);
     else
-        serve_accept(d->all->serve, client, &from);
+        refuse_user(d, client, &from);
 }
 
 static bool free_descriptor(void *owner)

@@ -25,7 +25,7 @@ struct listen_socket {
     bool bridge;             /* of listen/bridge.h */
     struct exposed *exposed; /* the service port if this is an exposed port; else NULL */
     const struct service_sockets *services; /* not NULL: it is at addresses of services */
-    uint64_t used_at;                       /* sched ms of the last client */
+    struct in_addr at;                      /* of one service; 0: of all */
 
     char *key;      /* wanted_key; "" for a socket from systemd, which always stays */
     unsigned group; /* the two sockets of one address have the same number */

@@ -78,14 +78,15 @@ static struct listen_socket *start_socket(struct listeners *l,
     d->port = ntohs(sa->sin_port);
     d->loopback = true;
     d->services = services;
+    d->at = sa->sin_addr;
     listen_socket_start(d, fd);
     list_append(&l->service_sockets, &d->node);
     return d;
 }
 
 enum err service_socket_open(struct listeners *l, const struct service_sockets *services,
-                             struct in_addr at, uint16_t port, struct exposed *exposed,
-                             struct listen_socket **ret, struct diag *why)
+                             struct in_addr at, uint16_t port, struct listen_socket **ret,
+                             struct diag *why)
 {
     const struct sockaddr_in sa = place_of(at, port);
     int fd;
@@ -94,7 +95,6 @@ enum err service_socket_open(struct listeners *l, const struct service_sockets *
     if (e)
         return explain(e, &sa, why);
     *ret = start_socket(l, services, fd, &sa);
-    (*ret)->exposed = exposed_ref(exposed);
     return OK;
 }
 
@@ -113,11 +113,6 @@ enum err service_socket_open_port(struct listeners *l,
     return OK;
 }
 
-uint64_t service_socket_used_at(const struct listen_socket *d)
-{
-    return d->used_at;
-}
-
 void service_socket_accept_waiting(struct listen_socket *d)
 {
     listener_accept_waiting(d->listener);
@@ -125,6 +120,5 @@ void service_socket_accept_waiting(struct listen_socket *d)
 
 void service_socket_close(struct listen_socket *d)
 {
-    service_socket_accept_waiting(d);
     listen_socket_close(d);
 }

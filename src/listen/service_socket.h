@@ -11,18 +11,16 @@
 #include "base/err.h"
 #include "listen/service_sockets.h"
 
-struct exposed;
 struct listeners;
 struct listen_socket;
 
-/* At one address and port, which lead to `exposed` (a reference is taken).
+/* At one address and port.
  * ERR_IN_USE   see service_port_user
  * ERR_ACCESS   the port needs a privilege
  * ERR_NO_FILES, ERR_CONFIG */
 MUST_CHECK enum err service_socket_open(struct listeners *l,
                                         const struct service_sockets *services,
                                         struct in_addr at, uint16_t port,
-                                        struct exposed *exposed,
                                         struct listen_socket **ret, struct diag *why);
 /* At this port of every address of the loopback device (0.0.0.0 on lo): also of 127.0.0.1.
  * The same errors; ERR_ACCESS also where the kernel refuses SO_BINDTODEVICE. */
@@ -39,9 +37,6 @@ MUST_CHECK enum err service_port_user(struct in_addr at, uint16_t port,
                                       bool *ret_everywhere, struct diag *why);
 /* Names the program, if it is visible.  Looks at all processes: not to be called often. */
 void service_port_explain(struct in_addr at, uint16_t port, struct diag *why);
-/* When the last client came, in sched ms; 0: none has. */
-uint64_t service_socket_used_at(const struct listen_socket *d);
 /* Accepts the clients that have connected, before an address that it serves closes. */
 void service_socket_accept_waiting(struct listen_socket *d);
-/* The same, and closes it; its clients stay. */
-void service_socket_close(struct listen_socket *d);
+void service_socket_close(struct listen_socket *d); /* its clients stay */

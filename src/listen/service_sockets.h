@@ -7,7 +7,7 @@ struct exposed;
 
 /* What listeners at addresses of services need from addresses/; borrowed. */
 struct service_sockets {
-    /* Where a connection to a listener for all services with one port leads; borrowed for the call.
+    /* Where the connection of a client that may connect leads; borrowed for the call.
      * NULL: the address has no such port: the connection is reset. */
     struct exposed *(*find)(void *owner, struct in_addr at, uint16_t port);
     /* Closes all of them with this port: the settings want it at every address. */
