@@ -32,6 +32,9 @@ struct address_pin {
     struct list_node changed; /* those that are to be */
     bool complete;            /* the catalog had its first lists at the last scan */
     bool ready;               /* reported */
+    size_t room;              /* sockets that the present scan may pin still */
+    size_t left_out;          /* by the last scan, for lack of room */
+    bool left_out_reported;
 };
 
 /* ---- names ---- */
@@ -80,28 +83,45 @@ static struct pinned *obtain(struct address_pin *p, const char *text)
     return n;
 }
 
-static bool has_room(const struct addresses *a)
+static size_t room_for_pins(const struct addresses *a)
 {
-    size_t max = a->config->max_address_listeners;
+    size_t max = addresses_sockets_max(a), used = opened_pinned_sockets(a);
+    size_t most = max - max / 4;
 
-    if (a->sockets_max && a->sockets_max < max)
-        max = a->sockets_max;
-    return a->sockets < max - max / 4;
+    return used < most ? most - used : 0;
 }
 
-/* The entry, whose listeners are open if there is room.  NULL: no client may be sent there. */
-static struct address_entry *open_entry(const struct address_pin *p,
-                                        const struct address_key *key,
-                                        const struct service *s)
+/* Room, or a pin that has it already. */
+static bool has_room(const struct address_pin *p, const struct address_key *key)
 {
-    struct addresses *a = p->all;
+    const struct address_entry *e = p->room ? NULL : addresses_find(p->all, key);
+
+    return p->room || (e && e->pins);
+}
+
+static void take_room(struct address_pin *p, const struct address_entry *e)
+{
+    size_t sockets = e->pins ? 0 : opened_sockets(e);
+
+    p->room = p->room > sockets ? p->room - sockets : 0;
+}
+
+/* The entry, whose listeners are open.  NULL: no client may be sent there. */
+static struct address_entry *
+open_entry(struct address_pin *p, const struct address_key *key, const struct service *s)
+{
     struct address_entry *e = NULL;
     struct diag why = { "" };
+    enum err failed = ERR_LIMIT;
 
-    if (addresses_entry(a, key, &e, &why))
+    if (has_room(p, key))
+        failed = addresses_entry(p->all, key, &e, &why);
+    if (!failed)
+        failed = opened_open(p->all, e, s, &why);
+    p->left_out += failed == ERR_LIMIT || failed == ERR_NO_FILES;
+    if (failed)
         return NULL;
-    if ((e->opened || has_room(a)) && opened_open(a, e, s, &why))
-        return NULL;
+    take_room(p, e);
     return e;
 }
 
@@ -144,18 +164,33 @@ static void see_service(void *owner, const struct service *s)
 
 /* ---- scans ---- */
 
-static bool wants(void *owner, const char *ns, const char *name)
+static bool is_listed(const struct address_pin *p, const char *ns)
 {
-    const struct address_pin *p = owner;
+    bool listed = p->namespaces.count == 0;
 
-    (void)name;
-    for (size_t i = 0; i < p->namespaces.count; i++)
-        if (strcmp(p->namespaces.at[i], ns) == 0)
-            return true;
-    return p->namespaces.count == 0;
+    for (size_t i = 0; i < p->namespaces.count && !listed; i++)
+        listed = strcmp(p->namespaces.at[i], ns) == 0;
+    return listed;
 }
 
-/* What the last scan has not seen.  One that goes to the end of the list is met again. */
+/* Without room no entry is built in the catalog for it. */
+static bool wants(void *owner, const char *ns, const char *name)
+{
+    struct address_pin *p = owner;
+    const struct address_key key = { .cluster = str_of(p->cluster),
+                                     .ns = str_of(ns),
+                                     .service = str_of(name) };
+
+    if (!is_listed(p, ns))
+        return false;
+    if (has_room(p, &key))
+        return true;
+    p->left_out++;
+    return false;
+}
+
+/* What the last scan has not seen.  One that goes to the end of the list is met again.  Its service
+ * is gone, so its listeners close, unless another pin has them still. */
 static void find_gone(struct address_pin *p, struct list_node *list)
 {
     list_for_each (n, list, struct pinned, node) {
@@ -166,8 +201,20 @@ static void find_gone(struct address_pin *p, struct list_node *list)
             continue;
         }
         n->gone = true;
+        if (n->at->pins == 1)
+            opened_close(n->at);
         mark_changed(p, n);
     }
+}
+
+/* Of the state, which is reported after the names. */
+static enum pin_event event_of_state(const struct address_pin *p)
+{
+    if (!p->complete)
+        return PIN_NOTHING;
+    if (p->left_out && !p->left_out_reported)
+        return PIN_LEFT_OUT;
+    return p->ready ? PIN_NOTHING : PIN_READY;
 }
 
 static void scan(struct address_pin *p)
@@ -181,12 +228,14 @@ static void scan(struct address_pin *p)
     if (clusters_find(a->parts.clusters, str_of(p->cluster), &cluster, &why))
         return;
     p->scans++;
+    p->room = room_for_pins(a);
+    p->left_out = 0;
     catalog_each_wanted(cluster->catalog, wants, see_service, p);
     p->complete = catalog_ready(cluster->catalog, &error);
     cluster_unref(cluster);
     find_gone(p, &p->quiet);
     find_gone(p, &p->changed);
-    if (!list_empty(&p->changed) || (p->complete && !p->ready))
+    if (!list_empty(&p->changed) || event_of_state(p))
         task_wake(p->wake);
 }
 
@@ -259,9 +308,10 @@ void pin_next(struct address_pin *p, struct pin_change *ret)
 {
     *ret = (struct pin_change){ .event = PIN_NOTHING };
     if (list_empty(&p->changed)) {
-        if (p->complete && !p->ready)
-            ret->event = PIN_READY;
-        p->ready |= p->complete;
+        ret->event = event_of_state(p);
+        ret->left_out = p->left_out;
+        p->left_out_reported |= ret->event == PIN_LEFT_OUT;
+        p->ready |= ret->event == PIN_READY;
         return;
     }
     struct pinned *n = list_first(&p->changed, struct pinned, node);

@@ -3,7 +3,8 @@
  * For `kube-tunnel exec`, whose hosts file has the names of a namespace.  A pin looks at the
  * services of one cluster every PIN_SCAN_MS, opens the address of each, and of the pods of
  * headless services that have names, and keeps it open.  At most PIN_NAMES_MAX names of a pin, and
- * three quarters of all listeners, are pinned; what is beyond that has an address and no listener.
+ * three quarters of all listeners, are pinned.  What is beyond that is left out: at an address that
+ * is not listened on, another user's program could get the clients.
  * Where services may not be listed, only those that were looked up are known.
  */
 #pragma once
@@ -29,9 +30,10 @@ void pin_close(struct address_pin *p); /* NULL accepted */
 
 enum pin_event {
     PIN_NOTHING,
-    PIN_NAME,  /* new, or changed */
-    PIN_GONE,  /* no longer there */
-    PIN_READY, /* once, after the names that were there at first */
+    PIN_NAME,     /* new, or changed */
+    PIN_GONE,     /* no longer there */
+    PIN_LEFT_OUT, /* once: there is no room for all names; see max-address-listeners */
+    PIN_READY,    /* once, after the names that were there at first */
 };
 /* Borrowed until the next call. */
 struct pin_change {
@@ -41,6 +43,7 @@ struct pin_change {
     bool headless;
     uint16_t ports[100]; /* that are open */
     size_t port_count;
+    size_t left_out; /* services and endpoints, at present */
 };
 /* The next one that was not reported. */
 void pin_next(struct address_pin *p, struct pin_change *ret);

@@ -235,6 +235,14 @@ static enum err enter_view(struct run *r, struct diag *why)
     return dropped ? dropped : e;
 }
 
+static void print_left_out(const struct run *r)
+{
+    if (r->updates.names.left_out)
+        print_failure("%zu names of services do not resolve, for lack of listeners; see "
+                      "max-address-listeners, or name fewer namespaces with -n",
+                      r->updates.names.left_out);
+}
+
 /* The stream of names is open while the command runs, also if they do not resolve: it lets
  * proxy requests out. */
 static enum err find_names(struct run *r, struct diag *why)
@@ -247,6 +255,7 @@ static enum err find_names(struct run *r, struct diag *why)
         e = read_used(r, why);
     if (e)
         return e;
+    print_left_out(r);
     e = enter_view(r, why);
     enum err kept = fork_updates(r, e ? NULL : why);
     r->has_names = !e && !kept;

@@ -75,6 +75,10 @@ static json_t *line_of(const struct control *c, const struct pin_change *change)
 
     if (change->event == PIN_READY)
         return json_pack("{s:s}", "type", "ready");
+    if (change->event == PIN_LEFT_OUT)
+        return json_pack("{s:s, s:I, s:s}", "type", "left-out", "count",
+                         (json_int_t)change->left_out, "setting",
+                         "max-address-listeners");
     snprintf(address, sizeof(address), "127.%u.%u.%u", change->address >> 16 & 0xff,
              change->address >> 8 & 0xff, change->address & 0xff);
     json_t *line = json_pack(

@@ -210,6 +210,8 @@ bool service_names_take(struct service_names *n, struct str line)
         changed = take_added(n, json);
     else if (str_eq(type, STR("gone")))
         changed = take_gone(n, name_of(json));
+    else if (str_eq(type, STR("left-out")))
+        n->left_out = (size_t)json_integer_value(json_object_get(json, "count"));
     else if (str_eq(type, STR("ready")))
         changed = take_ready(n);
     json_decref(json);

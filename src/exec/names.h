@@ -4,6 +4,7 @@
  *
  *     {"type":"name","names":["web.shop.svc.cluster.local"],"address":"127.1.2.3"}
  *     {"type":"gone","names":["web.shop.svc.cluster.local"]}
+ *     {"type":"left-out","count":N}   so many have no address, for lack of listeners
  *     {"type":"ready"}   every name that is known at present was sent
  *
  * The first of "names" is the full one.  Lines of other types are ignored.  A name that has not
@@ -25,6 +26,7 @@ struct service_names {
     size_t namespace_count; /* whose services also have short names */
     struct map taken;       /* names of the machine, in lower case; value not used */
     bool ready;
+    size_t left_out; /* names that there is no room for, at the start of the stream */
 };
 
 /* `namespaces` is borrowed. */

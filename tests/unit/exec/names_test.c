@@ -87,6 +87,19 @@ static void names_change_as_the_stream_reports_them(void **state)
     service_names_finish(&n);
 }
 
+static void names_that_are_left_out_are_counted(void **state)
+{
+    (void)state;
+    struct service_names n;
+
+    service_names_init(&n, namespaces, 2);
+    assert_false(take(&n, "{\"type\":\"left-out\",\"count\":17,\"setting\":\"x\"}"));
+    assert_int_equal(n.left_out, 17);
+    assert_false(take(&n, "{\"type\":\"left-out\",\"count\":\"many\"}"));
+    assert_int_equal(n.left_out, 0);
+    service_names_finish(&n);
+}
+
 static void new_stream_replaces_all_names_once_it_is_ready(void **state)
 {
     struct service_names n;
@@ -207,6 +220,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_change_as_the_stream_reports_them),
+        cmocka_unit_test(names_that_are_left_out_are_counted),
         cmocka_unit_test(new_stream_replaces_all_names_once_it_is_ready),
         cmocka_unit_test(chosen_namespaces_have_short_names),
         cmocka_unit_test(names_of_the_machine_are_kept_in_any_case),
