@@ -72,7 +72,7 @@ void print_candidates(const struct typed_word *t)
         print_targets(t);
         break;
     case COMPLETES_FILES:
-        puts(":files");
+        puts(CANDIDATE_FILES);
         break;
     case COMPLETES_LIST:
         print_words(t);

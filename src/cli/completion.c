@@ -281,39 +281,6 @@ static void complete_typed(struct typed_word *t)
     print_candidates(t);
 }
 
-/* --- words as the shell parts them --- */
-
-static bool is_break(const char *word)
-{
-    return (word[0] == '=' || word[0] == ':') && !word[1];
-}
-
-/* bash parts words at "=" and ":"; they are joined, and the last remembers how much of it
- * the shell keeps. */
-static size_t join_words(const char *const *words, size_t count, char **joined,
-                         struct typed_word *t)
-{
-    size_t n = 0;
-    bool after_break = false;
-
-    for (size_t i = 0; i < count; i++) {
-        bool is_one = is_break(words[i]);
-        if (n && (is_one || after_break)) {
-            char *longer = xasprintf("%s%s", joined[n - 1], words[i]);
-            free(joined[n - 1]);
-            joined[n - 1] = longer;
-            t->cut = strlen(longer) - (is_one ? 0 : strlen(words[i]));
-            t->cut_at_equals = true;
-        } else {
-            joined[n++] = xstrdup(words[i]);
-            t->cut = 0;
-            t->cut_at_equals = false;
-        }
-        after_break = is_one;
-    }
-    return n;
-}
-
 static int complete(const struct args *a, const char *const *words, size_t word_count)
 {
     struct typed_word t = { .what = COMPLETES_NOTHING };
@@ -325,7 +292,7 @@ static int complete(const struct args *a, const char *const *words, size_t word_
     char **joined = xcalloc(word_count, sizeof(*joined));
     size_t count = 0;
     if (parted)
-        count = join_words(words + 1, word_count - 1, joined, &t);
+        count = candidate_join(words + 1, word_count - 1, joined, &t);
     else
         for (size_t i = 1; i < word_count; i++)
             joined[count++] = xstrdup(words[i]);

@@ -147,6 +147,13 @@ def test_names_with_control_characters_are_left_out(tmp_path, playground):
     assert candidates("--context", "", KUBECONFIG=str(config.write())) == ["c", "all"]
 
 
+def test_a_context_called_files_does_not_become_a_word_of_the_script(tmp_path, playground):
+    """The scripts complete files where the only line is ":files"."""
+    config = str(Kubeconfig(tmp_path / "kubeconfig", current=":files").add(":files", playground).write())
+    assert candidates("list", "--context", "", KUBECONFIG=config) == ["all"]
+    assert candidates("list", "--context=", KUBECONFIG=config) == ["--context=:files", "--context=all"]
+
+
 def test_each_command_and_flag_is_a_candidate():
     overview = subprocess.run([BINARY, "--help"], capture_output=True, text=True, timeout=20).stdout
     commands = re.findall(r"(?m)^  ([a-z-]+)", overview[overview.index("Commands"):])
