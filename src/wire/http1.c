@@ -20,77 +20,6 @@
 
 #define METHOD_MAX 64
 
-/* clang-format off */
-#define O 0
-#define X HTTP1_TEXT
-#define T (HTTP1_TEXT | HTTP1_TOKEN)
-const uint8_t http1_class[256] = {
-    O,O,O,O,O,O,O,O,O,X,O,O,O,O,O,O, O,O,O,O,O,O,O,O,O,O,O,O,O,O,O,O,
-    X,T,X,T,T,T,T,T,X,X,T,T,X,T,T,X, /*  !"#$%&'()*+,-./ */
-    T,T,T,T,T,T,T,T,T,T,X,X,X,X,X,X, /* 0123456789:;<=>? */
-    X,T,T,T,T,T,T,T,T,T,T,T,T,T,T,T, /* @ABCDEFGHIJKLMNO */
-    T,T,T,T,T,T,T,T,T,T,T,X,X,X,T,T, /* PQRSTUVWXYZ[\]^_ */
-    T,T,T,T,T,T,T,T,T,T,T,T,T,T,T,T, /* `abcdefghijklmno */
-    T,T,T,T,T,T,T,T,T,T,T,X,T,X,T,O, /* pqrstuvwxyz{|}~  */
-    X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,X, X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,
-    X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,X, X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,
-    X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,X, X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,
-    X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,X, X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,
-};
-#undef O
-#undef X
-#undef T
-
-/* The field names of enum http1_name, in lower case, and whether they are hop-by-hop. */
-static const struct {
-    const char *name;
-    bool hop;
-} known[] = {
-    [FIELD_ACCEPT]              = { "accept",              false },
-    [FIELD_AUTHORIZATION]       = { "authorization",       false },
-    [FIELD_CONNECTION]          = { "connection",          true },
-    [FIELD_CONTENT_LENGTH]      = { "content-length",      false },
-    [FIELD_CONTENT_TYPE]        = { "content-type",        false },
-    [FIELD_EXPECT]              = { "expect",              false },
-    [FIELD_FORWARDED]           = { "forwarded",           false },
-    [FIELD_HOST]                = { "host",                false },
-    [FIELD_KEEP_ALIVE]          = { "keep-alive",          true },
-    [FIELD_ORIGIN]              = { "origin",              false },
-    [FIELD_PROXY_AUTHENTICATE]  = { "proxy-authenticate",  true },
-    [FIELD_PROXY_AUTHORIZATION] = { "proxy-authorization", true },
-    [FIELD_PROXY_CONNECTION]    = { "proxy-connection",    true },
-    [FIELD_RETRY_AFTER]         = { "retry-after",         false },
-    [FIELD_SEC_FETCH_DEST]      = { "sec-fetch-dest",      false },
-    [FIELD_SEC_FETCH_MODE]      = { "sec-fetch-mode",      false },
-    [FIELD_SEC_FETCH_SITE]      = { "sec-fetch-site",      false },
-    [FIELD_TE]                  = { "te",                  true },
-    [FIELD_TRAILER]             = { "trailer",             false },
-    [FIELD_TRANSFER_ENCODING]   = { "transfer-encoding",   true },
-    [FIELD_UPGRADE]             = { "upgrade",             true },
-    [FIELD_USER_AGENT]          = { "user-agent",          false },
-    [FIELD_WWW_AUTHENTICATE]    = { "www-authenticate",    false },
-};
-
-/* The same names by length; FIELD_OTHER, which is 0, ends a row. */
-static const enum http1_name of_length[][5] = {
-    [2]  = { FIELD_TE },
-    [4]  = { FIELD_HOST },
-    [6]  = { FIELD_ACCEPT, FIELD_EXPECT, FIELD_ORIGIN },
-    [7]  = { FIELD_UPGRADE, FIELD_TRAILER },
-    [9]  = { FIELD_FORWARDED },
-    [10] = { FIELD_USER_AGENT, FIELD_CONNECTION, FIELD_KEEP_ALIVE },
-    [11] = { FIELD_RETRY_AFTER },
-    [12] = { FIELD_CONTENT_TYPE },
-    [13] = { FIELD_AUTHORIZATION },
-    [14] = { FIELD_CONTENT_LENGTH, FIELD_SEC_FETCH_DEST, FIELD_SEC_FETCH_MODE,
-             FIELD_SEC_FETCH_SITE },
-    [16] = { FIELD_PROXY_CONNECTION, FIELD_WWW_AUTHENTICATE },
-    [17] = { FIELD_TRANSFER_ENCODING },
-    [18] = { FIELD_PROXY_AUTHENTICATE },
-    [19] = { FIELD_PROXY_AUTHORIZATION },
-};
-/* clang-format on */
-
 struct reader {
     const char *at;
     const char *end;
@@ -126,56 +55,6 @@ static struct str view(const char *from, const char *to)
     return (struct str){ from, (size_t)(to - from) };
 }
 
-/* Setting bit 5 maps a capital to its small letter and, among the bytes that can get
- * here, no other byte to a letter or to '-', of which these names consist. */
-static bool spelled(struct str s, const char *lower)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if ((s.at[i] | 0x20) != lower[i])
-            return false;
-    return true;
-}
-
-static enum http1_name identify(struct str name)
-{
-    if (name.len >= ARRAY_LEN(of_length))
-        return FIELD_OTHER;
-    for (const enum http1_name *id = of_length[name.len]; *id; id++)
-        if (spelled(name, known[*id].name))
-            return *id;
-    return FIELD_OTHER;
-}
-
-static const char *after_token(const char *at, const char *end)
-{
-    while (at < end && is_token_char(*at))
-        at++;
-    return at;
-}
-
-#define EVERY_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
-
-/* Is any of the eight bytes at `at` below `lowest` (at most 0x80), or DEL?  A subtraction
- * on eight bytes at once: the result is exact, but not which byte it is. */
-static bool any_control(const char *at, uint8_t lowest)
-{
-    uint64_t word;
-    memcpy(&word, at, sizeof(word));
-    uint64_t below = (word - EVERY_BYTE(lowest)) & ~word;
-    uint64_t no_del = word ^ EVERY_BYTE(0x7f);
-    uint64_t del = (no_del - EVERY_BYTE(0x01)) & ~no_del;
-    return ((below | del) & EVERY_BYTE(0x80)) != 0;
-}
-
-static const char *after_printable(const char *at, const char *end, uint8_t lowest)
-{
-    while (end - at >= 8 && !any_control(at, lowest))
-        at += 8;
-    while (at < end && (uint8_t)*at >= lowest && *at != 0x7f)
-        at++;
-    return at;
-}
-
 /* str_trim without its calls into libc: it runs once per field. */
 static struct str trim(const char *from, const char *to)
 {
@@ -184,14 +63,6 @@ static struct str trim(const char *from, const char *to)
     while (from < to && is_blank(to[-1]))
         to--;
     return view(from, to);
-}
-
-static const char *after_value(const char *at, const char *end)
-{
-    at = after_printable(at, end, ' ');
-    while (at < end && *at == '\t')
-        at = after_printable(at + 1, end, ' ');
-    return at;
 }
 
 /* Only CRLF ends a line; `unexpected` is the error text if something else is there. */
@@ -437,13 +308,6 @@ static enum err refuse_name(struct reader *r, const char *stop)
     return refuse(r, "a forbidden character in a field name");
 }
 
-static const char *after_blanks(const char *at, const char *end)
-{
-    while (at < end && is_blank(*at))
-        at++;
-    return at;
-}
-
 static enum err read_field(struct reader *r)
 {
     const char *line = r->at;
@@ -464,8 +328,8 @@ static enum err read_field(struct reader *r)
     field->name = view(line, stop);
     field->value = value;
     field->line = view(line, r->at);
-    field->id = identify(field->name);
-    field->hop = known[field->id].hop;
+    field->id = http1_name_of(field->name);
+    field->hop = http1_name_is_hop(field->id);
     field->loose = colon != stop;
     return interpret_field(r, field);
 }
@@ -497,7 +361,7 @@ static void nominate(struct http1_head *head, enum http1_name id, struct str nam
  * like that, the next hop would read another message than this parser. */
 static enum err read_option(struct reader *r, struct str option)
 {
-    enum http1_name id = identify(option);
+    enum http1_name id = http1_name_of(option);
 
     switch (id) {
     case FIELD_HOST:
@@ -680,31 +544,4 @@ enum err http1_head_end(const char *in, size_t len, size_t *scanned, size_t *ret
     }
     *scanned = len;
     return ERR_AGAIN;
-}
-
-const struct http1_field *http1_find(const struct http1_head *head, enum http1_name id)
-{
-    for (size_t i = 0; i < head->count; i++)
-        if (head->fields[i].id == id)
-            return &head->fields[i];
-    return NULL;
-}
-
-static bool list_has(struct str list, struct str token)
-{
-    while (!str_empty(list)) {
-        struct str member;
-        list = str_cut(list, ',', &member);
-        if (str_ieq(str_trim(member), token))
-            return true;
-    }
-    return false;
-}
-
-bool http1_has_token(const struct http1_head *head, enum http1_name id, struct str token)
-{
-    for (size_t i = 0; i < head->count; i++)
-        if (head->fields[i].id == id && list_has(head->fields[i].value, token))
-            return true;
-    return false;
 }

@@ -11,36 +11,9 @@
 #include <stdint.h>
 
 #include "base/str.h"
+#include "wire/http1_names.h"
 
 #define HTTP1_OPTIONS_MAX 128 /* names in Connection: each costs a walk over all fields */
-
-/* Names the proxy itself has to look at; everything else is FIELD_OTHER. */
-enum http1_name {
-    FIELD_OTHER,
-    FIELD_ACCEPT,
-    FIELD_AUTHORIZATION,
-    FIELD_CONNECTION,
-    FIELD_CONTENT_LENGTH,
-    FIELD_CONTENT_TYPE,
-    FIELD_EXPECT,
-    FIELD_FORWARDED,
-    FIELD_HOST,
-    FIELD_KEEP_ALIVE,
-    FIELD_ORIGIN,
-    FIELD_PROXY_AUTHENTICATE,
-    FIELD_PROXY_AUTHORIZATION,
-    FIELD_PROXY_CONNECTION,
-    FIELD_RETRY_AFTER,
-    FIELD_SEC_FETCH_DEST,
-    FIELD_SEC_FETCH_MODE,
-    FIELD_SEC_FETCH_SITE,
-    FIELD_TE,
-    FIELD_TRAILER,
-    FIELD_TRANSFER_ENCODING,
-    FIELD_UPGRADE,
-    FIELD_USER_AGENT,
-    FIELD_WWW_AUTHENTICATE,
-};
 
 struct http1_field {
     enum http1_name id;

@@ -1,4 +1,4 @@
-/* wire/http1_semantics.c - properties of methods and texts of statuses (RFC 9110)
+/* wire/http1_semantics.c - methods, texts of statuses, and fields of a parsed head (RFC 9110)
  *
  * Method names are compared with their case: "get" is not GET, and has none of its
  * properties.
@@ -99,4 +99,31 @@ void http1_drop(struct http1_head *head, struct str name)
     for (size_t i = 0; i < head->count; i++)
         if (str_ieq(head->fields[i].name, name))
             head->fields[i].hop = true;
+}
+
+const struct http1_field *http1_find(const struct http1_head *head, enum http1_name id)
+{
+    for (size_t i = 0; i < head->count; i++)
+        if (head->fields[i].id == id)
+            return &head->fields[i];
+    return NULL;
+}
+
+static bool list_has(struct str list, struct str token)
+{
+    while (!str_empty(list)) {
+        struct str member;
+        list = str_cut(list, ',', &member);
+        if (str_ieq(str_trim(member), token))
+            return true;
+    }
+    return false;
+}
+
+bool http1_has_token(const struct http1_head *head, enum http1_name id, struct str token)
+{
+    for (size_t i = 0; i < head->count; i++)
+        if (head->fields[i].id == id && list_has(head->fields[i].value, token))
+            return true;
+    return false;
 }
