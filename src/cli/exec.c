@@ -7,6 +7,7 @@
 #include "base/own.h"
 #include "base/utf8.h"
 #include "cli/ask.h"
+#include "cli/exec_running.h"
 #include "cli/exec_variables.h"
 #include "control/client.h"
 #include "exec/keeper.h"
@@ -123,34 +124,39 @@ static bool is_flag(const struct config *c, enum setting_id id)
     return c->origins[id].source == FROM_FLAG;
 }
 
-/* Does it serve the cluster of the command, under names without a label? */
-static bool serves_cluster(const struct config *c, const json_t *status)
+static void use_running(struct run *r, const json_t *status)
 {
     const json_t *first = json_array_get(json_object_get(status, "clusters"), 0);
-    const char *wanted = c->contexts.count ? c->contexts.at[0] : "all";
 
-    if (is_flag(c, SETTING_kubeconfig) && !is_flag(c, SETTING_name))
-        return false;
-    return !is_flag(c, SETTING_contexts) || strcmp(wanted, "all") == 0 ||
-           strcmp(wanted, text_of(first, "context")) == 0;
+    r->tunnel.name = xstrdup(r->config->name);
+    r->tunnel.context = xstrdup(text_of(first, "context"));
+    r->tunnel.server = xstrdup(text_of(first, "server"));
 }
 
-/* False: it does not run, or has other names. */
-static bool find_running(struct run *r)
+/* ERR_NOT_FOUND: the command gets one of its own.  ERR_CONFIG: the one that --name names serves
+ * other clusters. */
+static enum err find_running(struct run *r, struct diag *why)
 {
+    const struct config *c = r->config;
+    bool named = is_flag(c, SETTING_name);
     struct control_reply reply = { 0 };
+    struct diag other = { "" };
 
-    if (control_call(r->config->name, "GET", "/v1/status", NULL, &reply, NULL))
-        return false;
-    bool serves = reply.status == 200 && serves_cluster(r->config, reply.json);
-    if (serves) {
-        const json_t *first = json_array_get(json_object_get(reply.json, "clusters"), 0);
-        r->tunnel.name = xstrdup(r->config->name);
-        r->tunnel.context = xstrdup(text_of(first, "context"));
-        r->tunnel.server = xstrdup(text_of(first, "server"));
-    }
+    if (is_flag(c, SETTING_kubeconfig) && !named)
+        return ERR_NOT_FOUND;
+    if (control_call(c->name, "GET", "/v1/status", NULL, &reply, NULL))
+        return ERR_NOT_FOUND;
+    enum err e =
+        reply.status == 200 ? exec_running_serves(c, reply.json, &other) : ERR_NOT_FOUND;
+    if (!e)
+        use_running(r, reply.json);
     json_decref(reply.json);
-    return serves;
+    if (!e || reply.status != 200 || !named)
+        return e ? ERR_NOT_FOUND : OK;
+    return diag_set(why, ERR_CONFIG,
+                    "--name %s: %s; without --name the command gets a kube-tunnel of "
+                    "its own",
+                    c->name, diag_text(&other, e));
 }
 
 /* What own_tunnel_start sets itself, or what is of the running one. */
@@ -317,7 +323,13 @@ static int run_with(struct run *r, const char *const *words)
 {
     struct diag why = { "" };
     AUTO(exec_variables_finish) struct exec_variables variables = { 0 };
-    bool runs = find_running(r);
+    enum err e = find_running(r, &why);
+
+    if (e == ERR_CONFIG) {
+        print_failure("%s", why.text);
+        return EXIT_OWN;
+    }
+    bool runs = !e;
     const struct exec_source from = { r->namespace_count ? r->namespaces[0] : NULL,
                                       r->tunnel.name, r->tunnel.context,
                                       r->tunnel.server };
@@ -325,7 +337,7 @@ static int run_with(struct run *r, const char *const *words)
 
     if (status)
         return status;
-    enum err e = runs ? OK : start_own(r, &why);
+    e = runs ? OK : start_own(r, &why);
     if (e) {
         print_failure("%s", diag_text(&why, e));
         return EXIT_OWN;

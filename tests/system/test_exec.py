@@ -561,6 +561,49 @@ def test_another_context_gets_a_kube_tunnel_of_its_own(lonely):
     assert done.stdout.startswith("1\n") and "pod" in done.stdout.lower(), done
 
 
+@pytest.fixture
+def two_contexts(lonely, playground, start_playground):
+    """The contexts "first", which a running kube-tunnel serves, and "second", another cluster."""
+    file = Kubeconfig(lonely.kubeconfig, current="first", first=playground, second=start_playground("--pods", "1"))
+    file.write()
+    lonely.tunnel.start()
+    return lonely, file
+
+
+OWN = "ls $XDG_RUNTIME_DIR/kube-tunnel | grep -c ^exec-.*sock"
+
+
+def test_context_that_the_running_one_serves_needs_no_other(two_contexts):
+    person, _ = two_contexts
+    for flags in ([], ["--context", "first"], ["--context", "first", "--name", "default"], ["--name", "default"]):
+        assert person.run("sh", "-c", OWN, flags=flags).stdout == "0\n"
+
+
+def test_context_that_the_running_one_does_not_serve_gets_its_own(two_contexts):
+    person, _ = two_contexts
+    second = person.run("sh", "-c", f"{OWN}; curl -sS {HTTP}", flags=["--context", "second"])
+    assert second.stdout.startswith("1\n") and "pod" in second.stdout.lower(), second
+    for flags in (["--context", "first", "--context", "second"], ["--context", "all"]):
+        assert person.run("sh", "-c", OWN, flags=flags).stdout == "1\n", flags
+    done = person.run("true", flags=["--context", "second", "--name", "default"])
+    assert done.returncode == 125 and "--name default: it serves context first (127.0.0.1:" in done.stderr, done
+    assert "and not the context second of this command; without --name" in done.stderr
+    eventually(lambda: not [path for path in leftovers(person) if "exec-" in str(path)])
+
+
+def test_context_of_the_same_name_in_another_kubeconfig_gets_its_own(two_contexts, start_playground):
+    person, file = two_contexts
+    other = Kubeconfig(person.folder / "other", current="first", first=start_playground("--pods", "1")).write()
+    shutil.chown(other, person.uid, person.uid) if os.getuid() == 0 else None
+    variables = {"KUBECONFIG": str(other)}
+    assert person.run("sh", "-c", OWN, variables=variables).stdout == "0\n"  # it has the current one of its start
+    done = person.run("sh", "-c", f"{OWN}; curl -sS {HTTP}", flags=["--context", "first"], variables=variables)
+    assert done.stdout.startswith("1\n") and "pod" in done.stdout.lower(), done
+    none = person.run("true", flags=["--context", "third"], variables=variables)
+    assert none.returncode == 125 and "third" in none.stderr and none.stderr.count("\n") == 1, none
+    eventually(lambda: not [path for path in leftovers(person) if "exec-" in str(path)])
+
+
 @pytest.mark.skipif(os.getuid() != 0 or SANITIZED, reason="gives a file a right, which LeakSanitizer does not bear")
 @needs("setcap")
 def test_program_with_a_file_capability_has_names(person):
