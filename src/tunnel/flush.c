@@ -35,7 +35,7 @@ static void send_frame(struct mux *m, struct pair *p, size_t n)
     bufq_move_n(&m->transport->out, from, n + SPDY_HEAD);
     share_on_sent(m->share, p, n);
     pair_on_moved(p, n);
-    p->unanswered++;
+    pair_on_frame(p);
     p->allowance -= (uint32_t)n;
     m->used_at = m->flush.sched->now;
     task_wake(p->stream.wake);

@@ -83,18 +83,28 @@ bool mux_is_quiet(const struct mux *m)
            closing_are_delivered(m);
 }
 
+/* Has a pair been closed that may have filled its worker's queue?  Until a probe proves that it
+ * did not, the runtime may read nothing of this tunnel. */
+static bool may_be_blocked(const struct mux *m)
+{
+    list_for_each (p, &m->pairs, struct pair, in_owner)
+        if (p->closed && p->overran)
+            return true;
+    return slots_may_block(&m->slots);
+}
+
 bool mux_takes_pairs(const struct mux *m)
 {
     return m->transport && !m->retired && slots_find_free(&m->slots, next_id(m)) >= 0 &&
            m->closing_count < CLOSING_MAX && bufq_room(&m->transport->out) >= SYN_ROOM &&
-           !share_has_stuck_worker(m->share);
+           !share_has_stuck_worker(m->share) && !may_be_blocked(m);
 }
 
 /* An idle pair counts as another pair, too: it may be lent again at any time. */
 bool mux_is_available(const struct mux *m)
 {
     list_for_each (p, &m->pairs, struct pair, in_owner)
-        if (!p->closed || pair_worker_queue_may_be_full(p))
+        if (!p->closed)
             return false;
     return mux_takes_pairs(m);
 }
@@ -128,13 +138,23 @@ static void note_room(struct mux *m)
     m->owner->ops->room_changed(m->owner);
 }
 
+/* The runtime may read nothing of this tunnel any more. */
+static void give_up(struct mux *m)
+{
+    mux_retire(m);
+    list_for_each (p, &m->pairs, struct pair, in_owner)
+        pair_give_up_idle(p);
+}
+
 /* The pair's user has closed it and its verdict is known. */
 static void end_pair(struct mux *m, struct pair *p)
 {
-    if (pair_worker_queue_may_be_full(p))
-        mux_retire(m);
+    bool clean = p->stream.end.verdict == V_CLEAN;
+
+    if (pair_worker_queue_may_be_full(p) || (p->overran && !clean))
+        give_up(m);
     m->closing_count -= p->closing;
-    slots_on_verdict(&m->slots, p->data_id, p->stream.end.verdict == V_CLEAN);
+    slots_on_verdict(&m->slots, p->data_id, clean);
     pair_destroy(p);
     task_wake(m->owner->read);
 }
@@ -146,11 +166,11 @@ static void on_pair_closing(struct mux *m, struct pair *p)
     list_remove(&p->in_owner);
     list_append(&m->closing, &p->in_owner);
     m->closing_count++;
-    slots_on_fin(&m->slots, p->data_id);
+    slots_on_fin(&m->slots, p->data_id, p->overran);
     if (m->share)
         probe_gather(&m->probe);
     if (pair_worker_queue_may_be_full(p))
-        mux_retire(m);
+        give_up(m);
     if (!pair_is_open(p))
         end_pair(m, p);
     task_wake(m->owner->read);
@@ -233,6 +253,9 @@ static bool pairs_are_reusable(const struct pair_owner *owner)
 static bool pairs_are_free(const struct pair_owner *owner, bool alone)
 {
     const struct mux *m = const_mux_of_pairs(owner);
+
+    if (may_be_blocked(m))
+        return false;
     return m->share ? !alone && share_may_join(m->share) : !mux_in_use(m);
 }
 
@@ -296,8 +319,8 @@ static bool wants_probe(const struct mux *m)
         return false;
     if (m->share)
         return !m->probe.gather.at || m->owner->usage->waiters;
-    return list_empty(&m->pairs) &&
-           (m->retired || slots_count(&m->slots, SLOT_FREE) <= 1);
+    return list_empty(&m->pairs) && (m->retired || slots_may_block(&m->slots) ||
+                                     slots_count(&m->slots, SLOT_FREE) <= 1);
 }
 
 static void on_probe_deadline(struct timer *timer)
@@ -309,7 +332,7 @@ static void on_probe_deadline(struct timer *timer)
         return;
     }
     probe_fail(&m->probe);
-    mux_retire(m);
+    give_up(m);
 }
 
 static void on_probe_gathered(struct timer *timer)

@@ -96,6 +96,12 @@ bool pair_worker_queue_may_be_full(const struct pair *p)
     return !has_credit && p->unanswered > UNANSWERED_MAX;
 }
 
+void pair_on_frame(struct pair *p)
+{
+    p->unanswered++;
+    p->overran = p->overran || pair_worker_queue_may_be_full(p);
+}
+
 void pair_set_lent(struct pair *p, bool lent)
 {
     if (!p->owner || p->lent == lent)
@@ -204,6 +210,12 @@ void pair_fail(struct pair *p, const char *why)
     task_wake(p->owner->flush);
 }
 
+void pair_give_up_idle(struct pair *p)
+{
+    if (!p->lent && !p->closed && pair_is_open(p))
+        stream_end(&p->stream, V_TRANSPORT_LOST, "its tunnel may be blocked");
+}
+
 void pair_on_tunnel_lost(struct pair *p, const char *why)
 {
     pair_set_lent(p, false);
@@ -297,7 +309,7 @@ static void pair_lend(struct stream *s, bool lent)
 
     pair_set_lent(p, lent);
     p->moved = 0;
-    p->without_credit = false;
+    p->without_credit = p->overran = false;
     if (p->owner && !lent)
         p->owner->ops->returned(p->owner);
 }

@@ -64,6 +64,8 @@ struct pair {
     bool answered;       /* the pod has sent a byte on it */
     bool without_credit; /* the only pair in use on a shared tunnel: it sent more than
                             credit allows */
+    bool overran; /* since it was lent, its worker's queue may have been full: a byte from
+                     the pod afterwards proves nothing, but a PING does */
     uint64_t moved;      /* bytes since it was lent, in both directions */
     uint32_t unanswered; /* data frames sent since the pod last sent a byte */
     uint32_t allowance;  /* bytes that it may still send in this turn: flush.c */
@@ -107,6 +109,11 @@ void pair_on_tunnel_lost(struct pair *p, const char *why);
 
 /* End this pair only, with V_RESET; bytes received for it later are dropped. */
 void pair_fail(struct pair *p, const char *why);
+
+/* A data frame for it was queued. */
+void pair_on_frame(struct pair *p);
+/* The tunnel may carry nothing for it any more: end this idle pair, so that it is not lent. */
+void pair_give_up_idle(struct pair *p);
 
 /* More frames were sent since the pod's last byte than fit into the queue of its worker (50).
  * If the container does not read any more, that queue is full and blocks the whole tunnel. */

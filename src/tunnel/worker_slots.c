@@ -14,11 +14,21 @@ void slots_take(struct worker_slots *s, uint32_t data_id)
 {
     s->state[worker_of_stream(data_id)] = SLOT_BUSY;
     s->pair[worker_of_stream(data_id)] = data_id;
+    s->overrun[worker_of_stream(data_id)] = false;
 }
 
-void slots_on_fin(struct worker_slots *s, uint32_t data_id)
+void slots_on_fin(struct worker_slots *s, uint32_t data_id, bool overrun)
 {
     s->state[worker_of_stream(data_id)] = SLOT_SPENT;
+    s->overrun[worker_of_stream(data_id)] = overrun;
+}
+
+bool slots_may_block(const struct worker_slots *s)
+{
+    for (unsigned i = 0; i < WORKERS; i++)
+        if (s->overrun[i] && s->state[i] != SLOT_FREE)
+            return true;
+    return false;
 }
 
 bool slots_is_unproven(const struct worker_slots *s, uint32_t data_id)

@@ -22,13 +22,16 @@ enum worker_slot {
 struct worker_slots {
     enum worker_slot state[WORKERS];
     uint32_t pair[WORKERS]; /* data id of the pair that had each one last */
+    bool overrun[WORKERS];  /* that pair may have filled the worker's queue */
 };
 
 /* The first free slot in the order in which stream ids from `next_id` on use them; -1: none. */
 int slots_find_free(const struct worker_slots *s, uint32_t next_id);
 void slots_take(struct worker_slots *s, uint32_t data_id);
-/* Our FIN for this pair is queued. */
-void slots_on_fin(struct worker_slots *s, uint32_t data_id);
+/* Our FIN for this pair is queued.  overrun: see struct pair. */
+void slots_on_fin(struct worker_slots *s, uint32_t data_id, bool overrun);
+/* Was an overrun not yet proven to be over?  Then the runtime may read nothing of this tunnel. */
+bool slots_may_block(const struct worker_slots *s);
 /* The verdict of this pair is known.  If it is not clean, the worker may be stuck, so the slot
  * is dead, unless a probe has freed it before. */
 void slots_on_verdict(struct worker_slots *s, uint32_t data_id, bool clean);

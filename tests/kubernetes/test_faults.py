@@ -18,6 +18,7 @@ from faults_load import Load, SlowReader, anonymous_memory, beside, kept, side_b
 from faults_network import FarNetwork
 from faults_seen import Seen
 from faults_soak import api_server_dies, descriptors, reasons, soak, unexplained, whole_again
+from http_client import Client, request
 from tunnel_process import clean_environment, eventually, free_ports
 
 BEFORE = 2  # seconds of load before and after the fault
@@ -323,6 +324,54 @@ def test_a_pod_that_never_reads_does_not_delay_others(start_tunnel, print_figure
         return end
 
     beside(tunnel.port, print_figures, trouble, seconds=1)
+
+
+def together(clients):
+    """The statuses of one request on each of these connections, all at the same time."""
+    for client in clients:
+        client.send(request("web.shop.svc", "/slow?ms=300"))
+    return [client.answer().status for client in clients]
+
+
+def send_what_fits(sockets, seconds, piece):
+    """Small pieces are frames of their own, of which the kubelet queues 50."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for one in sockets:
+            with contextlib.suppress(BlockingIOError):
+                one.send(bytes(piece))
+        time.sleep(0.004)
+
+
+@contextlib.contextmanager
+def uploads_beside_idle_connections(start_tunnel):
+    """Two uploads, clients whose connections to pods are idle, and their kube-tunnel."""
+    port, = free_ports(1)
+    tunnel = start_tunnel(*SHARED, "--prewarmed-tunnels", "0", "--expose", f"raw.shop:9002={port}")
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(tunnel.port, 5)) for _ in range(8)]
+        assert together(clients) == [200] * 8
+        uploads = [stack.enter_context(Client(port)) for _ in range(2)]
+        eventually(lambda: tunnel.log().count("from=lease to=talk") == 10)
+        for upload in uploads:
+            upload.socket.setblocking(False)
+        yield uploads, clients, tunnel
+
+
+def test_connections_that_an_unread_upload_has_blocked_are_not_used_again(start_tunnel):
+    """It ends on a tunnel that also has idle connections; the kubelet reads nothing of that tunnel any more."""
+    for _ in range(10):
+        with uploads_beside_idle_connections(start_tunnel) as (uploads, clients, tunnel):
+            if len(re.findall("connection on an open tunnel.*port=9002", tunnel.log())) != 2:
+                continue  # one has got a tunnel that was empty
+            send_what_fits([upload.socket for upload in uploads], 3, 1 << 16)
+            send_what_fits([upload.socket for upload in uploads], 5, 200)
+            for upload in uploads:
+                upload.reset()
+            for _ in range(3):
+                assert together(clients) == [200] * 8
+            return
+    raise AssertionError("no two uploads joined tunnels with idle connections")
 
 
 def slow_clients(tunnel):

@@ -68,7 +68,7 @@ def granted(cluster, accounts):
 def test_a_role_serves_requests(start_tunnel, granted, level, scope, transport):
     flags = ("--level", level, *(("--namespace", "shop") if scope == "namespace" else ()))
     kubeconfig = granted(f"{level}-{scope}-{transport}", *flags)
-    eventually(lambda: allowed(kubeconfig, transport, *flags))
+    eventually(lambda: allowed(kubeconfig, transport, *flags), 30)
 
     tunnel = start_tunnel("--transport", transport, kubeconfig=kubeconfig)
     for name in (WEB, "db-0.db.shop.svc", "seed.shop.svc:8080"):
@@ -90,9 +90,11 @@ def minor_version(cluster):
 
 
 def allowed(kubeconfig, transport, *flags):
-    """Waits until the API server uses a new role, which takes a moment."""
-    return subprocess.run([BINARY, "rbac", "--check", "--kubeconfig", kubeconfig, "--transport", transport, *flags],
-                          capture_output=True, text=True).returncode == 0
+    """Does the API server use a new role? That takes a moment."""
+    done = subprocess.run([BINARY, "rbac", "--check", "--kubeconfig", kubeconfig, "--transport", transport, *flags],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done
+    return True
 
 
 @pytest.mark.parametrize("verb, resource, transport", (

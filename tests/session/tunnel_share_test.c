@@ -731,6 +731,74 @@ static void a_saturated_tunnel_gets_no_further_pairs(void **state)
     close_all();
 }
 
+/* Uploads alone on a shared tunnel, without credit, until its transport is full. */
+static void upload_without_credit(struct server *s, struct user *u)
+{
+    for (int i = 0; i < 200; i++) {
+        offer(u);
+        rig_run();
+    }
+    s->end->paused = true;
+    stream_update(s->end);
+    for (int i = 0; i < 200; i++) {
+        offer(u);
+        rig_run();
+    }
+}
+
+static struct user *only_one_in_use(struct stream **ret_idle)
+{
+    struct user *used = sharing(0);
+
+    for (size_t n = 1; n < 5; n++)
+        stream_lend(user_stream(sharing(n)), false);
+    *ret_idle = user_stream(sharing(1));
+    return used;
+}
+
+/* The container read nothing of it: the runtime reads nothing of this tunnel any more. */
+static void an_upload_that_was_not_taken_leaves_no_idle_pair(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct stream *idle;
+    struct user *upload = only_one_in_use(&idle);
+
+    upload_without_credit(s, upload);
+    assert_false(stream_is_free(idle, false));
+    user_finish(upload);
+    rig_run();
+    assert_int_equal(idle->end.verdict, V_TRANSPORT_LOST);
+    close_all();
+}
+
+/* The container sent a byte, which does not prove that it took everything before it. */
+static void idle_pairs_wait_for_the_proof_that_an_upload_was_taken(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct stream *idle;
+    struct user *upload = only_one_in_use(&idle);
+
+    upload_without_credit(s, upload);
+    s->end->paused = false;
+    stream_update(s->end);
+    rig_run();
+    s->silent = true;
+    size_t pair = pair_of(s, upload);
+    server_data(s, s->pairs[pair].data_id, "x", 1, 0);
+    rig_run();
+    user_finish(upload);
+    rig_advance(100);
+    assert_false(stream_is_free(idle, false));
+    s->silent = false;
+    server_pong_from(s, s->pong_count);
+    rig_run();
+    assert_true(stream_is_reusable(idle));
+    assert_true(stream_is_free(idle, false));
+    close_all();
+}
+
 /* ---- which pairs share ---- */
 
 static void coalescing(uint32_t own_max)
@@ -898,6 +966,8 @@ int main(void)
         CASE(the_next_pair_of_a_worker_has_full_credit),
         CASE(pairs_that_want_a_tunnel_of_their_own_get_one_and_others_share),
         CASE(a_saturated_tunnel_gets_no_further_pairs),
+        CASE(an_upload_that_was_not_taken_leaves_no_idle_pair),
+        CASE(idle_pairs_wait_for_the_proof_that_an_upload_was_taken),
         CASE(after_a_large_answer_pairs_get_own_tunnels),
         CASE(after_many_small_answers_pairs_share_again),
         CASE(a_long_connection_does_not_prevent_sharing),

@@ -62,7 +62,7 @@ static void slot_is_free_again_only_after_all_five_pongs(void **state)
 {
     (void)state;
     slots_take(&slots, 11);
-    slots_on_fin(&slots, 11);
+    slots_on_fin(&slots, 11, false);
     assert_int_equal(slots.state[1], SLOT_SPENT);
     assert_true(probe_start(&probe));
     assert_int_equal(slots.state[1], SLOT_PROBED);
@@ -85,7 +85,7 @@ static void pongs_of_other_pings_do_not_count(void **state)
 
     assert_true(pings_send(&pings, &before));
     slots_take(&slots, 11);
-    slots_on_fin(&slots, 11);
+    slots_on_fin(&slots, 11, false);
     assert_true(probe_start(&probe));
     for (uint32_t i = 0; i < WORKERS; i++) {
         probe_on_pong(&probe, before);
@@ -99,10 +99,10 @@ static void slot_that_was_spent_during_a_probe_waits_for_the_next(void **state)
 {
     (void)state;
     slots_take(&slots, 11);
-    slots_on_fin(&slots, 11);
+    slots_on_fin(&slots, 11, false);
     assert_true(probe_start(&probe));
     slots_take(&slots, 13);
-    slots_on_fin(&slots, 13);
+    slots_on_fin(&slots, 13, false);
     for (uint32_t i = 0; i < WORKERS; i++)
         probe_on_pong(&probe, probe.first + 2 * i);
     assert_true(probe_is_answered(&probe));
@@ -114,7 +114,7 @@ static void missing_pong_makes_the_probed_slots_dead(void **state)
 {
     (void)state;
     slots_take(&slots, 11);
-    slots_on_fin(&slots, 11);
+    slots_on_fin(&slots, 11, false);
     assert_true(probe_start(&probe));
     sched_run(&sched, sched.now + PROBE_MS - 1);
     assert_int_equal(late, 0);
@@ -131,7 +131,7 @@ static void probe_needs_room_for_five_pings(void **state)
     static const uint8_t zeros[1024];
 
     slots_take(&slots, 11);
-    slots_on_fin(&slots, 11);
+    slots_on_fin(&slots, 11, false);
     bufq_write(&ends.a->out, zeros, 1024 - WORKERS * SPDY_PING_SIZE + 1);
     assert_false(probe_start(&probe));
     assert_int_equal(probe.first, 0);
@@ -186,6 +186,24 @@ static void slots_are_gathered_for_20_ms(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+/* Only a probe ends it, not the verdict. */
+static void an_overrun_lasts_until_a_probe_is_answered(void **state)
+{
+    (void)state;
+    slots_take(&slots, 11);
+    slots_on_fin(&slots, 11, true);
+    assert_true(slots_may_block(&slots));
+    slots_on_verdict(&slots, 11, true);
+    assert_true(slots_may_block(&slots));
+    assert_true(probe_start(&probe));
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        assert_true(slots_may_block(&slots));
+        probe_on_pong(&probe, probe.first + 2 * i);
+    }
+    assert_true(probe_is_answered(&probe));
+    assert_false(slots_may_block(&slots));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +211,7 @@ int main(void)
         TEST(pongs_of_other_pings_do_not_count),
         TEST(slot_that_was_spent_during_a_probe_waits_for_the_next),
         TEST(missing_pong_makes_the_probed_slots_dead),
+        TEST(an_overrun_lasts_until_a_probe_is_answered),
         TEST(probe_needs_room_for_five_pings),
         TEST(verdict_kills_a_slot_only_before_the_proof),
         TEST(free_slot_is_found_from_the_next_id_on),
