@@ -7,14 +7,10 @@
  * Each part uses those to its left and none to its right, so destroying them from right
  * to left leaves no dangling pointer.
  *
- * The end has three steps, each begun when the one before is over: DRAINING (the
- * listeners close, sessions finish their exchange or are reset after drain-timeout),
- * PARTING (idle connections and tunnels are closed in order, for which they get
- * PARTING_MS), and then the loop stops.  A second signal skips the remaining steps.
+ * The steps of the end are in daemon/ending.h.
  */
 #include "daemon/daemon.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -30,19 +26,22 @@
 #include "cluster/settings.h"
 #include "config/config.h"
 #include "control/control.h"
-#include "daemon/cgroup.h"
 #include "daemon/cluster_settings.h"
+#include "daemon/daemon_state.h"
 #include "daemon/dns_server.h"
+#include "daemon/ending.h"
+#include "daemon/limits.h"
 #include "daemon/refusals.h"
 #include "daemon/service_rules.h"
 #include "daemon/memory.h"
 #include "daemon/names.h"
 #include "daemon/notify.h"
+#include "daemon/orders.h"
 #include "daemon/outputs.h"
 #include "daemon/process.h"
 #include "daemon/reload.h"
+#include "daemon/signals.h"
 #include "kube/service_account.h"
-#include "listen/clients.h"
 #include "listen/listen.h"
 #include "net/changes.h"
 #include "net/loop.h"
@@ -60,242 +59,12 @@ LOG_MODULE(daemon);
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2
 
-#define PARTING_MS 500
 #define FIRST_CLUSTER 1 /* the number of the first cluster */
 
 /* after a shorter stop no PING is sent to check the tunnels */
 #define STOPPED_PROBE_MS 5000
 
-/* A shell that ends sends SIGHUP a moment before its terminal is gone. */
-#define TERMINAL_MS 1000
-
 #define OUTSIDE_LOOKUPS 32 /* names outside the cluster that are resolved at once */
-#define BUFFER_MEMORY (256 * MIB) /* the default where no cgroup has a limit */
-
-enum daemon_state { DAEMON_RUNNING, DAEMON_DRAINING, DAEMON_PARTING };
-
-struct daemon {
-    const struct config *config; /* a reference */
-    const struct config_source *source;
-    struct reload *reload;
-    enum daemon_state state;
-    unsigned signals; /* to stop, received */
-    unsigned hangups; /* received */
-    bool had_terminal;
-    struct task on_signal, on_hangup, on_end, on_change, on_stopped;
-    struct timer parting, terminal;
-    struct loop_signal *terminate, *interrupt, *hangup, *reopen;
-    struct task on_reopen;
-    unsigned reopens; /* SIGUSR1 received */
-    char own_name[OWN_NAME_ROOM];
-    char *own_ns;
-    struct own_addresses *own_addresses;
-    struct outside_dialer outside;
-
-    struct loop *loop;
-    struct changes *changes;
-    struct memory *memory;
-    struct cluster_settings settings;
-    struct clusters *clusters;
-    struct naming naming;
-    struct admin *admin;
-    struct leaves *leaves;
-    struct metric_printer metrics;
-    struct outputs *outputs;
-    struct serve *serve;
-    struct listeners *listeners;
-    char *address_file; /* owned; or NULL */
-    struct addresses *addresses;
-    struct dns_server *dns;
-    struct control *control;
-};
-
-static void enter(struct daemon *d, enum daemon_state next)
-{
-    d->state = next;
-}
-
-static void close_listeners(struct daemon *d)
-{
-    if (d->addresses)
-        addresses_listen(d->addresses, NULL);
-    listeners_close(TAKE(d->listeners));
-}
-
-static void drain(struct daemon *d)
-{
-    log_info(NO_ID, "stopping", LOG_U("sessions", serve_sessions(d->serve)),
-             LOG_U("drain_timeout_ms", d->config->drain_timeout_ms));
-    notify("STOPPING=1");
-    reload_close(TAKE(d->reload));
-    dns_server_close(TAKE(d->dns));
-    if (d->listeners)
-        close_listeners(d);
-    enter(d, DAEMON_DRAINING);
-    serve_drain(d->serve, &d->on_end);
-}
-
-static void part(struct daemon *d)
-{
-    enter(d, DAEMON_PARTING);
-    timer_set(&d->parting, PARTING_MS);
-    outputs_drain(d->outputs, &d->on_end);
-    clusters_drain(d->clusters, &d->on_end);
-}
-
-static void on_parted(struct timer *t)
-{
-    loop_stop(container_of(t, struct daemon, parting)->loop);
-}
-
-/* Woken when a part that drains may have finished. */
-static void on_end(struct task *t)
-{
-    struct daemon *d = container_of(t, struct daemon, on_end);
-
-    if (d->state == DAEMON_DRAINING && serve_idle(d->serve))
-        part(d);
-    if (d->state == DAEMON_PARTING && outputs_idle(d->outputs) &&
-        clusters_idle(d->clusters))
-        loop_stop(d->loop);
-}
-
-static void on_signal(struct task *t)
-{
-    struct daemon *d = container_of(t, struct daemon, on_signal);
-
-    if (d->signals > 1)
-        loop_stop(d->loop);
-    else if (d->state == DAEMON_RUNNING)
-        drain(d);
-}
-
-static bool lost_terminal(const struct daemon *d)
-{
-    return d->had_terminal && !start_has_terminal();
-}
-
-static void drain_without_terminal(struct daemon *d)
-{
-    log_info(NO_ID, "the terminal was closed");
-    drain(d);
-}
-
-static void on_terminal(struct timer *t)
-{
-    struct daemon *d = container_of(t, struct daemon, terminal);
-
-    if (d->state == DAEMON_RUNNING && lost_terminal(d))
-        drain_without_terminal(d);
-}
-
-static enum err reload_now(struct daemon *d, struct setting_changes *ret,
-                           struct diag *why)
-{
-    notify_reloading();
-    enum err e = reload_run(d->reload, ret, why);
-    notify("READY=1");
-    return e;
-}
-
-/* Also sent when the terminal is closed, after which the process must not go on. */
-static void on_hangup(struct task *t)
-{
-    struct daemon *d = container_of(t, struct daemon, on_hangup);
-
-    if (d->state != DAEMON_RUNNING)
-        return;
-    if (lost_terminal(d)) {
-        drain_without_terminal(d);
-        return;
-    }
-    if (d->had_terminal)
-        timer_set(&d->terminal, TERMINAL_MS);
-    struct diag why = { "" };
-    enum err e = d->reload ? reload_now(d, NULL, &why) : OK;
-    (void)e; /* it was logged */
-}
-
-/* Was the signal ignored at the start?  nohup sets SIGHUP so. */
-static bool is_ignored(int signum)
-{
-    struct sigaction present;
-    return sigaction(signum, NULL, &present) == 0 && present.sa_handler == SIG_IGN;
-}
-
-static void order_stop(void *owner, bool now)
-{
-    struct daemon *d = owner;
-
-    d->signals += now ? 2 : 1;
-    task_wake(&d->on_signal);
-}
-
-/* New clients are refused from now on, and the process goes on until it is stopped. */
-static void order_drain(void *owner)
-{
-    struct daemon *d = owner;
-
-    if (d->state != DAEMON_RUNNING || !d->listeners)
-        return;
-    log_info(NO_ID, "draining", LOG_U("sessions", serve_sessions(d->serve)));
-    reload_close(TAKE(d->reload));
-    dns_server_close(TAKE(d->dns));
-    close_listeners(d);
-    serve_drain(d->serve, &d->on_end);
-}
-
-static const struct config *order_config(void *owner)
-{
-    const struct daemon *d = owner;
-    return d->config;
-}
-
-static struct listeners *order_listeners(void *owner)
-{
-    const struct daemon *d = owner;
-    return d->listeners;
-}
-
-static struct addresses *order_addresses(void *owner)
-{
-    const struct daemon *d = owner;
-    return d->listeners ? d->addresses : NULL;
-}
-
-static size_t order_dns(void *owner, void (*each)(void *to, const char *address),
-                        void *to)
-{
-    const struct daemon *d = owner;
-
-    dns_each_address(dns_server_dns(d->dns), each, to);
-    return dns_waiting(dns_server_dns(d->dns));
-}
-
-static const char *order_state(void *owner)
-{
-    const struct daemon *d = owner;
-
-    if (d->state != DAEMON_RUNNING)
-        return "stopping";
-    return d->listeners ? "running" : "draining";
-}
-
-static enum err order_reload(void *owner, bool preview, struct setting_changes *ret,
-                             struct diag *why)
-{
-    struct daemon *d = owner;
-
-    if (!d->reload)
-        return diag_set(why, ERR_CANCELLED, "kube-tunnel is stopping");
-    return preview ? reload_preview(d->reload, ret, why) : reload_now(d, ret, why);
-}
-
-static void limit_addresses(struct daemon *d)
-{
-    if (d->addresses)
-        addresses_limit(d->addresses, process_client_limit(1).files / 8);
-}
 
 static void start_addresses(struct daemon *d)
 {
@@ -329,56 +98,6 @@ static enum err start_dns(struct daemon *d, struct diag *why)
     return dns_server_open(&parts, d->addresses, d->config, &d->dns, why);
 }
 
-/* Not to have the socket is no reason not to serve. */
-static void open_control(struct daemon *d)
-{
-    const struct control_parts parts = {
-        .loop = d->loop,
-        .clusters = d->clusters,
-        .serve = d->serve,
-        .naming = &d->naming,
-        .in_pod = in_pod(),
-        .orders = { .stop = order_stop,
-                    .reload = order_reload,
-                    .drain = order_drain,
-                    .config = order_config,
-                    .listeners = order_listeners,
-                    .addresses = order_addresses,
-                    .dns = order_dns,
-                    .state = order_state,
-                    .owner = d },
-    };
-    struct diag why = { "" };
-
-    if (!d->config->control)
-        return;
-    d->control = control_create(&parts);
-    enum err e = control_listen(d->control, d->config->name, &why);
-    if (e)
-        log_info(NO_ID, "no control socket", LOG_S("reason", diag_text(&why, e)));
-}
-
-static void on_reopen(struct task *t)
-{
-    struct daemon *d = container_of(t, struct daemon, on_reopen);
-
-    if (d->outputs)
-        outputs_reopen(d->outputs);
-}
-
-static void listen_to_signals(struct daemon *d)
-{
-    task_init(&d->on_reopen, loop_sched(d->loop), RANK_WORK, on_reopen);
-    d->reopen = loop_signal_open(d->loop, SIGUSR1, &d->reopens, &d->on_reopen);
-    task_init(&d->on_signal, loop_sched(d->loop), RANK_WORK, on_signal);
-    d->terminate = loop_signal_open(d->loop, SIGTERM, &d->signals, &d->on_signal);
-    d->interrupt = loop_signal_open(d->loop, SIGINT, &d->signals, &d->on_signal);
-    task_init(&d->on_hangup, loop_sched(d->loop), RANK_WORK, on_hangup);
-    d->had_terminal = start_has_terminal();
-    if (!is_ignored(SIGHUP))
-        d->hangup = loop_signal_open(d->loop, SIGHUP, &d->hangups, &d->on_hangup);
-}
-
 static void on_change(struct task *t)
 {
     struct daemon *d = container_of(t, struct daemon, on_change);
@@ -403,14 +122,12 @@ static void on_stopped(struct task *t)
 static void start_loop(struct daemon *d)
 {
     d->loop = loop_create();
-    listen_to_signals(d);
-    task_init(&d->on_end, loop_sched(d->loop), RANK_WORK, on_end);
+    signals_listen(d);
+    ending_init(d);
     task_init(&d->on_change, loop_sched(d->loop), RANK_WORK, on_change);
     d->changes = changes_open(d->loop, &d->on_change);
     task_init(&d->on_stopped, loop_sched(d->loop), RANK_WORK, on_stopped);
     loop_sched(d->loop)->wake = &d->on_stopped;
-    timer_init(&d->parting, loop_sched(d->loop), on_parted);
-    timer_init(&d->terminal, loop_sched(d->loop), on_terminal);
     d->own_addresses = own_addresses_create(loop_sched(d->loop));
     d->outside = (struct outside_dialer){
         .loop = d->loop,
@@ -490,36 +207,13 @@ static void on_quiet(void *owner)
     clusters_trim(d->clusters);
 }
 
-static void limit_clients(struct daemon *d)
-{
-    size_t wanted = d->config->max_connections;
-    struct client_limit limit = process_client_limit(wanted);
-
-    serve_limit_clients(d->serve, limit.clients, limit.surplus);
-    if (limit.clients < wanted)
-        log_warn(NO_ID, "the limit on open files (ulimit -n) allows fewer clients",
-                 LOG_U("open_files", limit.files), LOG_U("max_connections", wanted),
-                 LOG_U("clients", limit.clients));
-}
-
-static void limit_memory(struct daemon *d)
-{
-    uint64_t wanted = d->config->buffer_memory;
-    uint64_t cgroup = wanted == SIZE_AUTO ? cgroup_memory_max("") : 0;
-    uint64_t limit = wanted != SIZE_AUTO ? wanted : cgroup ? cgroup / 2 : BUFFER_MEMORY;
-
-    log_debug(NO_ID, "memory for buffered bytes", LOG_U("bytes", limit),
-              LOG_U("cgroup", cgroup));
-    serve_limit_memory(d->serve, (size_t)limit);
-}
-
 static void limit(void *owner)
 {
     struct daemon *d = owner;
     const struct exec_settings exec = exec_settings_of(d->config);
 
     exec_plugins_configure(d->settings.plugins, &exec);
-    task_wake(&d->on_reopen);
+    signals_reopen(d);
     limit_clients(d);
     limit_memory(d);
     limit_addresses(d);
@@ -585,7 +279,7 @@ static enum err start_listeners(struct daemon *d, struct diag *why)
     start_addresses(d);
     e = start_dns(d, why);
     if (!e)
-        open_control(d);
+        orders_listen(d);
     return e;
 }
 
@@ -628,16 +322,8 @@ static void finish(struct daemon *d)
     task_cancel(&d->on_change);
     loop_sched(d->loop)->wake = NULL;
     task_cancel(&d->on_stopped);
-    loop_signal_close(d->reopen);
-    task_cancel(&d->on_reopen);
-    loop_signal_close(d->hangup);
-    loop_signal_close(d->interrupt);
-    loop_signal_close(d->terminate);
-    timer_stop(&d->parting);
-    timer_stop(&d->terminal);
-    task_cancel(&d->on_end);
-    task_cancel(&d->on_signal);
-    task_cancel(&d->on_hangup);
+    signals_close(d);
+    ending_cancel(d);
     loop_destroy(d->loop);
     naming_finish(&d->naming);
     free(d->own_ns);
