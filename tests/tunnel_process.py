@@ -164,7 +164,7 @@ class KubeTunnel:
 
     def wait_until_ready(self):
         try:
-            eventually(lambda: self.own("/readyz").status == 200, pause=0.02)
+            eventually(lambda: self.own("/readyz").status == 200, 30, pause=0.02)
         except AssertionError:
             raise AssertionError(f"not ready: {self.own('/readyz').text}\n{self.tail(but=' serve s')}") from None
 
