@@ -26,14 +26,16 @@ static struct str next_word(struct str *rest)
     return word;
 }
 
-/* What follows `hosts:`, without a comment; empty: there is no such line. */
+/* What follows `hosts:`, without a comment; empty: there is no such line.  A line ends at a zero
+ * byte, as in glibc. */
 static struct str hosts_line(struct str text)
 {
     struct str line, kept;
 
     while (!str_empty(text)) {
         text = str_cut(text, '\n', &line);
-        str_cut(line, '#', &kept);
+        str_cut(line, '\0', &kept);
+        str_cut(kept, '#', &kept);
         kept = str_trim_space(kept);
         if (str_starts(kept, STR("hosts:")))
             return str_skip(kept, 6);

@@ -60,6 +60,20 @@ static void other_lines_are_left_alone(void **state)
     }
 }
 
+static void a_line_ends_at_a_zero_byte(void **state)
+{
+    struct str bare = STR("hosts: files [\0] mdns4_minimal [NOTFOUND=return] dns");
+    struct str ended = STR("hosts: mdns4 [NOTFOUND=return\0] dns");
+    AUTO_FREE char *fixed = NULL;
+    (void)state;
+
+    assert_false(nsswitch_swallows_local(bare, &fixed));
+    assert_null(fixed);
+    assert_true(nsswitch_swallows_local(ended, &fixed));
+    assert_string_equal(fixed, "hosts: dns mdns4 [NOTFOUND=return");
+    assert_false(nsswitch_has(STR("hosts: files\0 resolve"), STR("resolve")));
+}
+
 static void a_service_is_a_whole_word_of_the_line_hosts(void **state)
 {
     struct str text = STR("passwd: resolve\nhosts: files resolve[!UNAVAIL=return] dns\n");
@@ -76,6 +90,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_that_end_the_lookup_are_found_and_mended),
         cmocka_unit_test(other_lines_are_left_alone),
+        cmocka_unit_test(a_line_ends_at_a_zero_byte),
         cmocka_unit_test(a_service_is_a_whole_word_of_the_line_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
