@@ -26,11 +26,12 @@ func echo(c net.Conn)  { io.Copy(c, c) }
 func sink(c net.Conn)  { io.Copy(io.Discard, c) }
 func reset(c net.Conn) { c.(*net.TCPConn).SetLinger(0) }
 
-// Never reads. The kernel would keep megabytes for each, also when the other side
-// is gone, and drop everyone's packets when it has no more (tcp_mem).
+// Never reads, and ends after a time that is longer than every test: the runtime
+// notices only then that the other side is gone. The kernel keeps a megabyte for
+// each until then, and drops everyone's packets when it has no more (tcp_mem).
 func stuck(c net.Conn) {
 	c.(*net.TCPConn).SetReadBuffer(256 << 10)
-	time.Sleep(time.Hour)
+	time.Sleep(3 * time.Minute)
 }
 
 func afterEOF(c net.Conn) {
