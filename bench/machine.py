@@ -43,10 +43,17 @@ def background(seconds=1.5):
     return busy / max(1, total)
 
 
+def tcp_memory():
+    """The share of what the kernel may use for TCP. Above its limit packets are dropped, also on loopback,
+    and all that is measured are timers."""
+    used = int(first_match(Path("/proc/net/sockstat").read_text(), r"^TCP:.* mem (\d+)"))
+    return used / int(Path("/proc/sys/net/ipv4/tcp_mem").read_text().split()[2])
+
+
 def load():
     """As the kernel averages it, and the cores that it is shared by."""
     averages = " ".join(Path("/proc/loadavg").read_text().split()[:3])
-    return f"{averages} ({os.cpu_count()} cores, {background():.0%} busy)"
+    return f"{averages} ({os.cpu_count()} cores, {background():.0%} busy; TCP memory {tcp_memory():.0%})"
 
 
 def version():

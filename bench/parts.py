@@ -28,6 +28,7 @@ from suites import print_progress
 
 NEAR = ("playground", "kubernetes")
 FAR = ("playground-away", "kubernetes-away")
+TCP_MEMORY = 0.5  # of the most; the kernel saves from two thirds on
 CALLS = "50 ms away: 100 calls at once"
 
 
@@ -204,6 +205,8 @@ class Part:
             print_progress(f"part {self.name}: {e}")
             found = Found([], remarks=[f"failed: {str(e).splitlines()[0]}"])
         rows = [Row("load of the machine before this part, over 1, 5 and 15 minutes", load).cells(), *found.rows]
+        if (used := machine.tcp_memory()) > TCP_MEMORY:
+            found.remarks.append(f"UNRELIABLE: {used:.0%} of the kernel's memory for TCP is in use (tcp_mem): it drops packets")
         parts = [f"# {self.name}: {self.title}", f"{began}, {machine.version()}.",
                  table.markdown(table.FIGURE_HEAD, rows), *found.blocks]
         if found.remarks:
