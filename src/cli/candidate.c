@@ -25,11 +25,11 @@ void candidate_write(FILE *to, const struct typed_word *t, const char *text,
     if (!str_starts(all, t->word) || all.len <= t->cut || !is_clean(all) ||
         !is_clean(t->prefix))
         return;
-    if (str_empty(t->prefix) && strcmp(text + t->cut, CANDIDATE_FILES) == 0)
+    AUTO_FREE char *value = xasprintf("%.*s%s", STR_ARG(t->prefix), text + t->cut);
+    if (strcmp(value, CANDIDATE_FILES) == 0)
         return;
     bool described = description && is_clean(str_of(description));
-    fprintf(to, "%.*s%s%s%s\n", STR_ARG(t->prefix), text + t->cut, described ? "\t" : "",
-            described ? description : "");
+    fprintf(to, "%s%s%s\n", value, described ? "\t" : "", described ? description : "");
 }
 
 void print_candidate(const struct typed_word *t, const char *text,

@@ -54,7 +54,9 @@ static void check_candidate(const struct typed_word *t, struct str line)
     bool wanted = str_starts(str_of(name), t->word) && strlen(name) > t->cut &&
                   !has_control(str_of(name)) && !has_control(t->prefix);
     assert(len == 0 || wanted);
-    assert(len || !wanted || strcmp(name + t->cut, CANDIDATE_FILES) == 0);
+    AUTO_FREE char *value =
+        xasprintf("%.*s%s", STR_ARG(t->prefix), wanted ? name + t->cut : "");
+    assert(len || !wanted || strcmp(value, CANDIDATE_FILES) == 0);
     if (len) {
         assert(printed[len - 1] == '\n' && !memchr(printed, '\n', len - 1));
         check_line(t, (struct str){ printed, len - 1 }, name);
