@@ -63,12 +63,39 @@ WEB = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"
                                     "resources": {"limits": {"cpu": "250m", "memory": "64Mi"}}}]}}}}
 
 
+def workload(kind, version="apps/v1", **spec):
+    """Each has a variable of its own, and no pods."""
+    name = f"the-{kind.lower()}"
+    template = {"metadata": {"labels": {"app": name}},
+                "spec": {"containers": [{"name": "main", **IMAGE, "env": [
+                    {"name": "KIND", "value": kind}, {"name": "FROM_MAP", "valueFrom": key("configMap", "settings", "level")},
+                    {"name": "POD", "valueFrom": field("metadata.name")}]}]}}
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": {"template": template, **spec}}
+
+
+def selecting(kind, **spec):
+    return workload(kind, selector={"matchLabels": {"app": f"the-{kind.lower()}"}}, **spec)
+
+
+NOT_RESTARTED = {"restartPolicy": "Never"}
+JOB = workload("Job", "batch/v1", suspend=True)
+JOB["spec"]["template"]["spec"].update(NOT_RESTARTED)
+CRON_JOB = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "the-cronjob", "namespace": NAMESPACE},
+            "spec": {"schedule": "0 0 1 1 *", "suspend": True, "jobTemplate": {"spec": {"template": {
+                **JOB["spec"]["template"], "metadata": {}}}}}}
+RC = {**workload("ReplicationController", "v1", replicas=0, selector={"app": "the-replicationcontroller"})}
+DAEMONS = selecting("DaemonSet")
+DAEMONS["spec"]["template"]["spec"]["nodeSelector"] = {"no-node": "has-this"}
+WORKLOADS = [selecting("StatefulSet", serviceName="none", replicas=0), selecting("ReplicaSet", replicas=0), DAEMONS, JOB, CRON_JOB, RC]
+
+
 @pytest.fixture(scope="module")
 def pod(cluster):
     """The name of the pod; its variables are in the environment of a process on this machine."""
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
                   config_map("settings", MODE="from-map", HOST="example.org", level="high"),
-                  config_map("ports", PORT="81"), secret("db", password="s3cret"), secret("keys", API_KEY="k3y"), WEB)
+                  config_map("ports", PORT="81"), secret("db", password="s3cret"), secret("keys", API_KEY="k3y"), WEB, *WORKLOADS)
     yield next(iter(cluster.wait_for_pods("app=web", 1, NAMESPACE)))
     cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
@@ -126,6 +153,17 @@ def test_template_has_all_but_what_only_a_pod_has(pod, run):
     assert re.search(r"left out of deploy/web: POD, POD_ADDRESS, NODE \(known of a running pod only", done.stderr)
 
 
+@pytest.mark.parametrize("kind, names", [
+    ("StatefulSet", ("sts", "statefulset", "statefulsets")), ("ReplicaSet", ("rs", "replicasets")),
+    ("DaemonSet", ("ds", "daemonset")), ("Job", ("job", "jobs.batch")), ("ReplicationController", ("rc",)),
+])
+def test_each_kind_of_workload_has_the_variables_of_its_template(pod, run, kind, names):
+    for name in names:
+        done, found = run("--env-from", f"{name}/the-{kind.lower()}")
+        assert done.returncode == 0 and found["KIND"] == kind and found["FROM_MAP"] == "high", done
+        assert "POD" not in found and f"left out of {name}/the-{kind.lower()}: POD (known of a running pod only" in done.stderr
+
+
 def test_secrets_are_left_out_unless_asked_for(pod, run):
     done, found = run("--env-from", "deploy/web")
     assert done.returncode == 0
@@ -170,6 +208,7 @@ def test_secrets_are_in_no_process_beside_the_command(pod, run):
 @pytest.mark.parametrize("flags, error", [
     (("--env-from", "deploy/none"), '"none" not found'),
     (("--env-from", "deploy/web", "-c", "side"), 'no container "side"; there are: web'),
+    (("--env-from", "cronjob/the-cronjob"), "cronjob"),
     (("--env-from", "svc/web"), "expected pod, deploy, sts, rs, ds or job"),
 ])
 def test_what_is_not_there_is_named(pod, run, flags, error):
