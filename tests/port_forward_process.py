@@ -15,7 +15,8 @@ KUBECTL = ("kubectl", "port-forward")
 
 
 class PortForward:
-    def __init__(self, *arguments, program=OURS, kubeconfig=None, environment=None):
+    def __init__(self, *arguments, program=OURS, kubeconfig=None, environment=None, input=None):
+        """input: of standard input; a pipe, a socket or a file."""
         self.folder = tempfile.TemporaryDirectory()
         self.paths = [Path(self.folder.name, name) for name in ("out", "err")]
         home = {"HOME": self.folder.name, "XDG_CONFIG_HOME": self.folder.name}
@@ -24,7 +25,7 @@ class PortForward:
         with open(self.paths[0], "wb") as out, open(self.paths[1], "wb") as err:
             self.started = time.monotonic()
             self.process = subprocess.Popen(
-                [*map(str, program), *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                [*map(str, program), *map(str, arguments)], stdin=input or subprocess.DEVNULL, stdout=out, stderr=err,
                 env=clean_environment(**home, **(environment or {})))
 
     @property

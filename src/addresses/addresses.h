@@ -93,6 +93,7 @@ struct addresses_summary {
     size_t known;      /* keys that have an address */
     size_t listeners;  /* sockets */
     uint64_t refused;  /* openings that failed because there were too many */
+    uint64_t idle_ms;  /* they are closed when not used for so long; 0: never */
     const char *state; /* why the state file is not used; NULL: it is */
 };
 struct addresses_summary addresses_summary(const struct addresses *a);

@@ -5,6 +5,7 @@
 #include "addresses/opened.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "config/config.h"
 
 LOG_MODULE(addresses);
 
@@ -78,6 +79,7 @@ struct addresses_summary addresses_summary(const struct addresses *a)
         .known = a->table.count,
         .listeners = a->sockets,
         .refused = a->refused,
+        .idle_ms = a->config->address_idle_ms,
         .state = a->state.text[0] ? a->state.text : NULL,
     };
 }

@@ -62,6 +62,11 @@ enum err file_read(const char *path, size_t max, char **ret_text, size_t *ret_le
     return read_all(fd, path, max, ret_text, ret_len, why);
 }
 
+enum err file_read_input(size_t max, char **ret_text, size_t *ret_len, struct diag *why)
+{
+    return read_all(STDIN_FILENO, FILE_INPUT, max, ret_text, ret_len, why);
+}
+
 enum err file_read_regular(const char *path, size_t max, char **ret_text, size_t *ret_len,
                            struct diag *why)
 {

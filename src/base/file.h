@@ -8,6 +8,10 @@
  * sentence that names the path. */
 MUST_CHECK enum err file_read(const char *path, size_t max, char **ret_text,
                               size_t *ret_len, struct diag *why);
+/* The same of standard input, which may also be a socket, whose path cannot be opened. */
+#define FILE_INPUT "standard input"
+MUST_CHECK enum err file_read_input(size_t max, char **ret_text, size_t *ret_len,
+                                    struct diag *why);
 /* Like file_read, but ERR_CONFIG if it is no regular file: opening a FIFO or a device may
  * block for ever. */
 MUST_CHECK enum err file_read_regular(const char *path, size_t max, char **ret_text,

@@ -80,9 +80,14 @@ static int print_installed(const struct args *a, const struct resolver_run *r,
                            const char *subcommand, const struct resolver_want *w,
                            enum err e, const struct diag *why)
 {
-    fflush(stdout);
     if (!e)
         print_obstacle(&r->machine, &w->domains);
+    if (!e && strcmp(w->backend, "hosts") == 0)
+        puts("note: /etc/hosts has the names of this moment, and no look-up opens their "
+             "addresses: run kube-tunnel with --address-idle 0, and kube-tunnel dns "
+             "repair "
+             "when services were added or removed");
+    fflush(stdout);
     return print_end(a, subcommand, w, e, why);
 }
 
@@ -169,10 +174,13 @@ static void add_problem(json_t *problems, char *text)
 
 static json_t *problems_of(const struct args *a, const struct resolver_installed *i)
 {
-    AUTO(texts_finish) struct texts served = { 0 };
+    AUTO(texts_finish) struct texts served = { 0 }, hosts = { 0 };
     json_t *problems = json_array();
 
     dns_served_domains(a, &served);
+    dns_hosts_problems(a, &i->want, &hosts);
+    for (size_t n = 0; n < hosts.count; n++)
+        add_problem(problems, xstrdup(hosts.at[n]));
     for (size_t n = 0; n < i->count; n++)
         add_problem(problems, xstrdup_or_null(i->parts[n].problem));
     for (size_t n = 0; n < served.count; n++)

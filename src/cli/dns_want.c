@@ -38,6 +38,29 @@ json_t *dns_closed_ports(const struct args *a)
     return problems ? problems : json_array();
 }
 
+/* What the hosts backend cannot do by itself: nothing of it is looked up, so nothing opens an
+ * address, and new names are not added. */
+void dns_hosts_problems(const struct args *a, const struct resolver_want *w,
+                        struct texts *ret)
+{
+    json_t *status = running_status(a);
+    const json_t *addresses = json_object_get(status, "addresses");
+    bool close = json_integer_value(json_object_get(addresses, "idleMs")) > 0;
+    bool is_hosts = status && strcmp(w->backend, "hosts") == 0;
+    AUTO_FREE char *names = is_hosts ? dns_known_names(a, &w->domains, NULL) : NULL;
+
+    json_decref(status);
+    if (is_hosts && close)
+        texts_add(
+            ret,
+            xstrdup("the running kube-tunnel closes addresses that are not used, and "
+                    "no look-up of a name in /etc/hosts opens them again: run it "
+                    "with --address-idle 0"));
+    if (names && w->names && strcmp(names, w->names) != 0)
+        texts_add(ret, xstrdup("the names of the cluster have changed: kube-tunnel dns "
+                               "repair"));
+}
+
 void dns_served_domains(const struct args *a, struct texts *ret)
 {
     json_t *status = running_status(a);
@@ -134,8 +157,8 @@ static int fill_names(const struct args *a, struct resolver_want *w)
 
     if (!path)
         return EXIT_OK;
-    enum err e = file_read(strcmp(path, "-") == 0 ? "/dev/stdin" : path, NAMES_MAX, &text,
-                           &len, &why);
+    enum err e = strcmp(path, "-") == 0 ? file_read_input(NAMES_MAX, &text, &len, &why)
+                                        : file_read(path, NAMES_MAX, &text, &len, &why);
     if (e)
         return print_error("--names %s: %s", path, diag_text(&why, e));
     if (strlen(text) != len) {

@@ -119,13 +119,13 @@ static int read_file(const char *path, struct request *r)
     AUTO_FREE char *text = NULL;
     struct diag why = { "" };
     size_t len;
-    if (strcmp(path, "-") == 0)
-        path = "/dev/stdin";
-    enum err e = file_read(path, FILE_MAX, &text, &len, &why);
+    bool is_input = strcmp(path, "-") == 0;
+    enum err e = is_input ? file_read_input(FILE_MAX, &text, &len, &why)
+                          : file_read(path, FILE_MAX, &text, &len, &why);
 
     if (!e)
-        e = forward_file_parse((struct str){ text, len }, path, &r->addresses, &r->specs,
-                               &why);
+        e = forward_file_parse((struct str){ text, len }, is_input ? FILE_INPUT : path,
+                               &r->addresses, &r->specs, &why);
     return e ? print_plain_error(diag_text(&why, e)) : EXIT_OK;
 }
 

@@ -79,10 +79,10 @@ json_t *addresses_json(const struct control *c)
         addresses_each(a, add_address, &open);
         addresses_each_problem(a, add_problem, problems);
     }
-    json_t *whole =
-        json_pack("{s:I, s:I, s:I, s:o, s:o}", "known", (json_int_t)s.known, "listeners",
-                  (json_int_t)s.listeners, "refused", (json_int_t)s.refused, "open",
-                  open.list, "problems", problems);
+    json_t *whole = json_pack(
+        "{s:I, s:I, s:I, s:I, s:o, s:o}", "known", (json_int_t)s.known, "listeners",
+        (json_int_t)s.listeners, "refused", (json_int_t)s.refused, "idleMs",
+        (json_int_t)s.idle_ms, "open", open.list, "problems", problems);
     if (open.left_out)
         json_object_set_new(whole, "openLeftOut",
                             json_integer((json_int_t)open.left_out));

@@ -57,7 +57,10 @@ class Used(Namespaced):
                      *backends)
         eventually(kubeconfig.exists)
         kubeconfig.chmod(0o644)
-        self.service("of-the-user", *USER, "env", *[f"{k}={v}" for k, v in self.user.items()], self.program, "run", "--kubeconfig", kubeconfig,
+        self.start_tunnel(*flags)
+
+    def start_tunnel(self, *flags):
+        self.service("of-the-user", *USER, "env", *[f"{k}={v}" for k, v in self.user.items()], self.program, "run", "--kubeconfig", self.home / "kubeconfig",
                      "--listen", "127.0.0.1:8080", *flags)
         eventually(lambda: self.run("curl", "-sf", "http://127.0.0.1:8080/readyz").returncode == 0, seconds=20)
 
@@ -175,6 +178,24 @@ def test_status_compares_with_what_is_served(machine):
     assert done.returncode == 0 and "domains    cluster.local k8s" in done.stdout, done
 
 
+def check_hosts_status(machine):
+    """What the file cannot follow by itself is named: another start without the setting, and other names."""
+    status = [machine.program, "dns", "status"]
+    done = machine.as_user(*status)
+    assert done.returncode == 0 and "problem" not in done.stdout, done
+    hosts = (machine.etc / "hosts").read_text()
+    names = machine.home / "names"
+    names.write_text("".join(f"{line}\n" for line in hosts.splitlines() if ".cluster.local" in line and WEB not in line))
+    done = machine.run(machine.program, "dns", "repair", "--names", names)
+    assert done.returncode == 0 and "note: /etc/hosts has the names of this moment" in done.stdout, done
+    done = machine.as_user(*status)
+    assert done.returncode == 1 and "the names of the cluster have changed: kube-tunnel dns repair" in done.stdout, done
+    assert "--address-idle 0" not in done.stdout
+    machine.start_tunnel()
+    done = machine.as_user(*status)
+    assert done.returncode == 1 and "no look-up of a name in /etc/hosts opens them again: run it with --address-idle 0" in done.stdout, done
+
+
 def test_hosts_has_the_names_that_are_known(tmp_path):
     """The last resort, on a machine of its own: no look-up opens an address, so they stay open."""
     machine = Used(tmp_path)
@@ -196,6 +217,7 @@ def test_hosts_has_the_names_that_are_known(tmp_path):
         assert LOOPBACK.fullmatch(machine.getent(WEB))
         done = machine.as_user("curl", "-sS", "--max-time", "20", f"http://{WEB}/")
         assert done.returncode == 0 and done.stdout, done
+        check_hosts_status(machine)
         assert machine.run(machine.program, "dns", "uninstall").returncode == 0
         assert (machine.etc / "hosts").read_text() == before
     finally:

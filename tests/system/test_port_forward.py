@@ -373,6 +373,35 @@ def test_a_file_that_a_team_shares(playground, forward, tmp_path):
     assert f.stop() == 0
 
 
+def input_of(kind, text, tmp_path):
+    """Standard input with this text, as a shell, a pipe and Node's child_process give it."""
+    if kind == "file":
+        (tmp_path / "team.yaml").write_text(text)
+        return open(tmp_path / "team.yaml", "rb")
+    theirs, ours = os.pipe() if kind == "pipe" else [s.detach() for s in socket.socketpair()]
+    os.write(ours, text.encode())
+    os.close(ours)
+    return open(theirs, "rb")
+
+
+@pytest.mark.parametrize("kind", ["file", "pipe", "socket"])
+def test_a_file_may_come_from_standard_input(playground, forward, tmp_path, kind):
+    [web] = free_ports(1)
+    text = f"forwards:\n  - target: svc/web\n    namespace: shop\n    ports: [ {web}:80 ]\n"
+    with input_of(kind, text, tmp_path) as file:
+        f = forward(playground, "-f", "-", input=file).wait_for(f"127.0.0.1:{web}")
+    assert pod_of(f.get(web)) in (POD, OTHER)
+    assert f.stop() == 0
+    with input_of(kind, text + "    command: [ rm ]\n", tmp_path) as file:
+        assert ended(forward(playground, "-f", "-", input=file)).startswith('error: standard input:5: unknown key "command"')
+
+
+def test_standard_input_that_ends_or_is_closed_is_named(playground, forward):
+    assert ended(forward(playground, "-f", "-")).startswith("error: standard input: ")
+    with open("/dev/null", "wb") as no_input:
+        assert ended(forward(playground, "-f", "-", input=no_input)) == "error: standard input: Bad file descriptor\n"
+
+
 def test_a_file_opens_no_address_but_loopback(playground, forward, tmp_path):
     [port] = free_ports(1)
     file = tmp_path / "team.yaml"
