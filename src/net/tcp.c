@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "net/address_socket.h"
 #include "net/loop_uv.h"
 
 LOG_MODULE(net);
@@ -411,25 +412,14 @@ static bool bind_on(int fd, const struct sockaddr *sa, socklen_t len, const char
 enum err listen_socket_on(const struct sockaddr *sa, socklen_t len, const char *device,
                           int *ret_fd, struct diag *why)
 {
-    char text[ADDRESS_TEXT];
-    int on = 1;
+    int fd, on = 1;
 
-    address_text(sa, text);
-    int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return diag_set(why, errno == EMFILE ? ERR_NO_FILES : ERR_CONFIG, "%s: %s", text,
-                        strerror(errno));
+    enum err e = address_socket(sa, SOCK_STREAM, &fd, why);
+    if (e)
+        return e;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (sa->sa_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-    if (bind_on(fd, sa, len, device) && listen(fd, SOMAXCONN) == 0) {
-        *ret_fd = fd;
-        return OK;
-    }
-    int error = errno;
-    close(fd);
-    enum err e = error == EADDRINUSE ? ERR_IN_USE
-                 : error == EACCES   ? ERR_ACCESS
-                                     : ERR_CONFIG;
-    return diag_set(why, e, "%s: %s", text, strerror(error));
+    if (!bind_on(fd, sa, len, device) || listen(fd, SOMAXCONN) != 0)
+        return address_socket_failed(sa, fd, why);
+    *ret_fd = fd;
+    return OK;
 }

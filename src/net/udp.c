@@ -7,6 +7,7 @@
 
 #include "base/address.h"
 #include "base/own.h"
+#include "net/address_socket.h"
 #include "net/loop_uv.h"
 
 struct udp {
@@ -177,26 +178,15 @@ void udp_send(struct udp *u, const struct sockaddr *to, socklen_t to_len,
 static enum err open_udp(const struct sockaddr *sa, socklen_t len, bool to, int *ret_fd,
                          struct diag *why)
 {
-    char text[ADDRESS_TEXT];
-    int on = 1;
+    int fd;
 
-    address_text(sa, text);
-    int fd = socket(sa->sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return diag_set(why, errno == EMFILE ? ERR_NO_FILES : ERR_CONFIG, "%s: %s", text,
-                        strerror(errno));
-    if (sa->sa_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-    if ((to ? connect(fd, sa, len) : bind(fd, sa, len)) == 0) {
-        *ret_fd = fd;
-        return OK;
-    }
-    int error = errno;
-    close(fd);
-    enum err e = error == EADDRINUSE ? ERR_IN_USE
-                 : error == EACCES   ? ERR_ACCESS
-                                     : ERR_CONFIG;
-    return diag_set(why, e, "%s: %s", text, strerror(error));
+    enum err e = address_socket(sa, SOCK_DGRAM, &fd, why);
+    if (e)
+        return e;
+    if ((to ? connect(fd, sa, len) : bind(fd, sa, len)) != 0)
+        return address_socket_failed(sa, fd, why);
+    *ret_fd = fd;
+    return OK;
 }
 
 enum err udp_socket(const struct sockaddr *sa, socklen_t len, int *ret_fd,
