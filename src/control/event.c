@@ -231,6 +231,17 @@ static char *put_times(char *to, const struct request_times *t)
     return json_put(to, "}");
 }
 
+static char *put_answered(char *to, uint64_t bytes_out, unsigned attempts)
+{
+    to = json_put(to, ",\"bytesOut\":");
+    to = json_put_number(to, bytes_out);
+    if (attempts > 1) {
+        to = json_put(to, ",\"attempts\":");
+        to = json_put_number(to, attempts);
+    }
+    return to;
+}
+
 static char *put_counts(char *to, const struct request_event *e)
 {
     to = json_put(to, ",\"status\":");
@@ -239,12 +250,7 @@ static char *put_counts(char *to, const struct request_event *e)
         to = json_put(to, ",\"bytesIn\":");
         to = json_put_number(to, e->bytes_in);
     }
-    to = json_put(to, ",\"bytesOut\":");
-    to = json_put_number(to, e->bytes_out);
-    if (e->attempts > 1) {
-        to = json_put(to, ",\"attempts\":");
-        to = json_put_number(to, e->attempts);
-    }
+    to = put_answered(to, e->bytes_out, e->attempts);
     if (e->reused)
         to = json_put(to, ",\"reused\":true");
     if (e->own)
@@ -330,12 +336,7 @@ static char *put_end(char *to, const struct connection_event *e)
     }
     to = json_put(to, ",\"bytesIn\":");
     to = json_put_number(to, e->bytes_in);
-    to = json_put(to, ",\"bytesOut\":");
-    to = json_put_number(to, e->bytes_out);
-    if (e->attempts > 1) {
-        to = json_put(to, ",\"attempts\":");
-        to = json_put_number(to, e->attempts);
-    }
+    to = put_answered(to, e->bytes_out, e->attempts);
     return to;
 }
 
