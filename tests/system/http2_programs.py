@@ -15,6 +15,7 @@ h2_connection = pytest.importorskip("h2.connection", reason="needs python3-h2")
 import h2.config  # noqa: E402 - after the check above
 import h2.events  # noqa: E402
 
+from local_server import accept_each  # noqa: E402
 from tunnel_process import eventually, free_ports  # noqa: E402
 
 WEB = "web.shop.svc.cluster.local"
@@ -105,21 +106,14 @@ class H2Pod:
         self.settings = dict(settings)
         self.bodies = {}
         self.trailers = {}
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
         self.connections = 0
         self.requests = []
         self.serve = serve
-        threading.Thread(target=self.run, daemon=True).start()
+        self.listener, self.port = accept_each(self.start)
 
-    def run(self):
-        while True:
-            try:
-                accepted, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self.connection, args=(accepted, self.connections), daemon=True).start()
+    def start(self, accepted):
+        self.connections += 1
+        threading.Thread(target=self.connection, args=(accepted, self.connections), daemon=True).start()
 
     def connection(self, accepted, number):
         h2c = h2_connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))

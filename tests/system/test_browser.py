@@ -9,12 +9,12 @@ import re
 import shutil
 import socket
 import subprocess
-import threading
 
 import pytest
 
 from browser import command, needs_browser  # noqa: F401
 from http_client import Client, request
+from local_server import web_servers
 from tunnel_process import clean_environment, eventually
 
 pytestmark = needs_browser
@@ -100,19 +100,12 @@ class Rebound(Elsewhere):
 @pytest.fixture
 def start_server():
     """start_server(handler): a web server, with a queue of what its pages posted."""
-    running = []
-
-    def start(handler):
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        server.told, server.pages, server.page = queue.Queue(), {}, b""
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        running.append(server)
-        return server
-
-    yield start
-    for server in running:
-        server.shutdown()
-        server.server_close()
+    with web_servers() as start:
+        def start_with_pages(handler):
+            server = start(handler)
+            server.told, server.pages, server.page = queue.Queue(), {}, b""
+            return server
+        yield start_with_pages
 
 
 @pytest.fixture

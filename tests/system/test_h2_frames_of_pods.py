@@ -10,7 +10,6 @@ No POST is delivered twice, and the next one to this pod is answered. SPDX-Licen
 """
 import json
 import queue
-import socket
 import threading
 
 import pytest
@@ -20,6 +19,7 @@ from h2_frames import (ACK, CANCEL, COMPRESSION_ERROR, CONTINUATION, DATA, END_H
                        PREFACE, PRIORITY, PROTOCOL_ERROR, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE,
                        WITH_PRIORITY, Frame, Frames, block, code_of, data, frame, goaway, headers, number, reset,
                        settings, window_update)
+from local_server import accept_each
 from test_h2_frames_of_clients import Client, literal
 
 HOST = "declared.many.svc.cluster.local"
@@ -179,19 +179,12 @@ class ScriptedPod:
     """A pod of HTTP/2 that sends for each POST the frames of the row that its path names."""
 
     def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
         self.calls = []  # the paths of the requests, as they came
         self.got = queue.Queue()  # (path of the last request, frame or None for the end of its connection)
-        threading.Thread(target=self.run, daemon=True).start()
+        self.listener, self.port = accept_each(self.start)
 
-    def run(self):
-        while True:
-            try:
-                accepted, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.connection, args=(Frames(accepted),), daemon=True).start()
+    def start(self, accepted):
+        threading.Thread(target=self.connection, args=(Frames(accepted),), daemon=True).start()
 
     def connection(self, client):
         client.take(len(PREFACE))

@@ -6,12 +6,12 @@ import http.server
 import queue
 import ssl
 import subprocess
-import threading
 
 import pytest
 
 from browser import command, needs_browser  # noqa: F401
 from local_ca import Home, needs_certutil
+from local_server import web_servers
 from tunnel_process import clean_environment
 
 pytestmark = [needs_browser, needs_certutil]
@@ -106,20 +106,13 @@ class Page(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def serve():
     """serve(page, context=None): a server of this page."""
-    running = []
-
-    def start(page, context=None):
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
-        server.page, server.context = page.encode(), context
-        server.said, server.alerts = queue.Queue(), queue.Queue()
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        running.append(server)
-        return server
-
-    yield start
-    for server in running:
-        server.shutdown()
-        server.server_close()
+    with web_servers() as start:
+        def start_with_page(page, context=None):
+            server = start(Page)
+            server.page, server.context = page.encode(), context
+            server.said, server.alerts = queue.Queue(), queue.Queue()
+            return server
+        yield start_with_page
 
 
 def test_a_websocket_works_over_tls(tunnel, command, serve, home):

@@ -10,6 +10,7 @@ import ssl
 import sys
 import threading
 
+from local_server import accept_each
 from tunnel_process import ROOT
 
 sys.path.insert(0, str(ROOT / "tests" / "kubectl"))
@@ -156,21 +157,14 @@ class PlainPod:
                  otherwise=b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"):
         self.answer, self.otherwise = answer, otherwise
         self.first = []
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.run, daemon=True).start()
+        self.listener, self.port = accept_each(self.serve)
 
-    def run(self):
-        while True:
-            try:
-                accepted, _ = self.listener.accept()
-            except OSError:
-                return
-            with accepted:
-                accepted.settimeout(10)
-                first = accepted.recv(1 << 16)
-                self.first.append(first)
-                accepted.sendall(self.answer if first.startswith(b"GET") else self.otherwise)
+    def serve(self, accepted):
+        with accepted:
+            accepted.settimeout(10)
+            first = accepted.recv(1 << 16)
+            self.first.append(first)
+            accepted.sendall(self.answer if first.startswith(b"GET") else self.otherwise)
 
     def close(self):
         self.listener.close()

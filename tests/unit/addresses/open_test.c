@@ -70,27 +70,6 @@ void serve_refuse_user(struct serve *s, struct stream *client, const struct arri
     stream_close(client);
 }
 
-void serve_turn_away(struct serve *s, struct stream *client)
-{
-    (void)s;
-    stream_close(client);
-}
-
-void serve_close_clients(struct serve *s,
-                         bool (*allowed)(void *owner, const struct peer *peer),
-                         void *owner)
-{
-    (void)s;
-    (void)allowed;
-    (void)owner;
-}
-
-bool serve_free_descriptor(struct serve *s)
-{
-    (void)s;
-    return false;
-}
-
 /* ---- the parts ---- */
 
 static struct loop *loop;

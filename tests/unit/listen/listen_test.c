@@ -73,27 +73,6 @@ void serve_accept_raw(struct serve *s, struct stream *client, const struct arriv
     told.route_port = exposed->route.port;
 }
 
-void serve_turn_away(struct serve *s, struct stream *client)
-{
-    (void)s;
-    stream_close(client);
-}
-
-void serve_close_clients(struct serve *s,
-                         bool (*allowed)(void *owner, const struct peer *peer),
-                         void *owner)
-{
-    (void)s;
-    (void)allowed;
-    (void)owner;
-}
-
-bool serve_free_descriptor(struct serve *s)
-{
-    (void)s;
-    return false;
-}
-
 static uint16_t port_of(int fd)
 {
     struct sockaddr_in6 at = { 0 };
