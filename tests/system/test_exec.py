@@ -6,6 +6,7 @@ SPDX-License-Identifier: MIT
 import contextlib
 import fcntl
 import http.server
+import json
 import os
 import pty
 import re
@@ -24,7 +25,9 @@ from pathlib import Path
 
 import pytest
 
+import server_first
 from kubeconfigs import Kubeconfig
+from server_first import ACCOUNT, MARIADBD, SSHD, Ssh, mariadb_client, mariadb_server
 from tunnel_process import BINARY, KubeTunnel, clean_environment, eventually, free_ports
 
 SANITIZED = b"__asan_init" in BINARY.read_bytes()
@@ -645,6 +648,41 @@ def test_variables_of_another_cluster_are_refused(lonely, playground):
     done = lonely.run("true", flags=["--env-from", "pod/none"], variables={"KUBECONFIG": str(other)})
     assert done.returncode == 125 and 'running kube-tunnel "default" to' in done.stderr, done
     assert f"127.0.0.1:{port}" in done.stderr and "--name NAME" in done.stderr
+
+
+# real programs whose servers speak first
+
+def service(name, port, target):
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "many"},
+            "spec": {"selector": {"app": "many"}, "ports": [{"port": port, "targetPort": target}]}}
+
+
+@pytest.mark.skipif(not (MARIADBD.exists() and SSHD.exists()), reason="mariadbd or sshd is missing; run script/bootstrap test")
+def test_mariadb_and_ssh_are_reached_by_name(start_playground, tmp_path):
+    """By the bare name, too, for a user without rights; ssh knows the host's key by the service's name."""
+    mysql, sshd = free_ports(2)
+    (tmp_path / "manifest").write_text(json.dumps([service("mysql", 3306, mysql), service("ssh", 2222, sshd)]))
+    playground = start_playground("--pods", "1", "--manifest", str(tmp_path / "manifest"),
+                                  *[word for port in (mysql, sshd) for word in ("--backend", f"many:{port}=127.0.0.1:{port}")])
+    person, folder = Person(PEOPLE[-1], playground, tmp_path), Path(tempfile.mkdtemp(prefix="ktun-servers-"))
+    folder.chmod(0o755)  # pytest's folders are closed to other users
+    running = []
+    try:
+        ssh = Ssh(folder, sshd)
+        running = [server_first.start(mysql, *mariadb_server(folder, mysql)), server_first.start(sshd, *ssh.server())]
+        for host in ("mysql", "mysql.many.svc.cluster.local"):
+            done = person.run(*mariadb_client(host, 3306), flags=["-n", "many"])
+            assert done.stdout == "42\n", done
+        for host in ("ssh", "ssh.many.svc.cluster.local"):
+            client = ssh.client(person.uid, host, 2222, "echo $USER; cat")
+            done = person.run(*client, flags=["-n", "many"], input="a line\n")
+            assert done.stdout == f"{ACCOUNT}\na line\n", done
+    finally:
+        for server in running:
+            server.terminate()
+            server.wait(20)
+        person.close()
+        shutil.rmtree(folder)
 
 
 # the command line

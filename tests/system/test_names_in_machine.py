@@ -15,6 +15,7 @@ import pytest
 from programs_by_name import PROGRAMS, missing
 from real_programs import PG_BIN
 from resolver_namespace import CACHE, LIBRARIES, RESOLVED, Namespaced, needs, needs_root
+from server_first import ACCOUNT, MARIADBD, SSHD, Ssh, mariadb_client, mariadb_server
 from tunnel_process import BINARY, PLAYGROUND, eventually
 
 pytestmark = needs_root
@@ -23,13 +24,13 @@ USER = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"]
 LOOPBACK = re.compile(r"127\.(?!0\.)\d+\.\d+\.\d+")
 
 
-DATABASES = {"pg": 5432, "redis": 6379}
+DATABASES = {"pg": (5432, 5432), "redis": (6379, 6379), "mysql": (3306, 3306), "ssh": (22, 2222)}
 
 
-def database(name, port):
+def database(name, port, target):
     """A service of the playground's pods "many", whose port is served in the machine itself."""
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "many"},
-            "spec": {"selector": {"app": "many"}, "ports": [{"name": "main", "port": port, "targetPort": port}]}}
+            "spec": {"selector": {"app": "many"}, "ports": [{"name": "main", "port": port, "targetPort": target}]}}
 
 
 class Used(Namespaced):
@@ -51,8 +52,8 @@ class Used(Namespaced):
 
     def start(self, *flags):
         kubeconfig, manifest = self.home / "kubeconfig", self.home / "manifest"
-        manifest.write_text(json.dumps([database(name, port) for name, port in DATABASES.items()]))
-        backends = [word for port in DATABASES.values() for word in ("--backend", f"many:{port}=127.0.0.1:{port}")]
+        manifest.write_text(json.dumps([database(name, *ports) for name, ports in DATABASES.items()]))
+        backends = [word for _, port in DATABASES.values() for word in ("--backend", f"many:{port}=127.0.0.1:{port}")]
         self.service("playground", PLAYGROUND, "--kubeconfig-out", kubeconfig, "--pods", 1, "--manifest", manifest,
                      *backends)
         eventually(kubeconfig.exists)
@@ -129,6 +130,27 @@ def test_redis_cli_connects_by_name_alone(machine):
     machine.service("redis", "/usr/bin/redis-server", "--bind", "127.0.0.1", "--save", "''", "--appendonly", "no")
     done = machine.as_user("redis-cli", "-h", "redis.many.svc.cluster.local", input="SET key value\nGET key\n")
     assert done.stdout == "OK\nvalue\n", done
+
+
+@needs(MARIADBD)
+def test_mariadb_connects_by_name_alone(machine):
+    """The server speaks first."""
+    machine.service("mariadb", *mariadb_server(machine.home, 3306))
+    for name in ("mysql.many.svc.cluster.local", "mysql.many.svc.playground.k8s"):
+        done = eventually(lambda: (done := machine.as_user(*mariadb_client(name, 3306))).returncode == 0 and done, 20)
+        assert done.stdout == "42\n", done
+
+
+@needs(SSHD)
+def test_ssh_connects_by_name_alone(machine):
+    """At port 22, which setcap opened. The host's key is known by the service's name."""
+    with open(machine.etc / "passwd", "a") as file:
+        file.write("dev:x:12345:12345::/:/bin/sh\n")  # ssh wants to know who runs it
+    ssh = Ssh(machine.home, 2222)
+    machine.service("sshd", *ssh.server())
+    client = ssh.client(12345, "ssh.many.svc.cluster.local", 22, "echo $USER; cat")
+    done = eventually(lambda: (done := machine.as_user(*client, input="a line\n")).returncode == 0 and done, 20)
+    assert done.stdout == f"{ACCOUNT}\na line\n", done
 
 
 def test_doctor_says_that_names_resolve_here(machine):
