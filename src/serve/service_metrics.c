@@ -18,9 +18,16 @@ struct series {
     struct histogram durations;
 };
 
+/* The cluster's number, namespace, "/" and service.  Without a call of printf, which costs
+ * more than the rest of the look-up. */
+struct key {
+    char text[512];
+    size_t len;
+};
+
 struct service_metrics {
     struct metric_printer printer;
-    struct map by_key; /* struct series, by "CLUSTER/NAMESPACE/SERVICE" */
+    struct map by_key; /* struct series, see struct key */
     struct series **all;
     size_t count, max;
     struct series other;
@@ -107,6 +114,20 @@ static struct series *add_series(struct service_metrics *m, struct str key,
     return s;
 }
 
+static void key_append(struct key *k, struct str s)
+{
+    k->len = str_append(k->text, sizeof(k->text), k->len, s);
+}
+
+static void key_of(struct key *k, uint16_t cluster, const char *ns, struct str service)
+{
+    k->len = 0;
+    key_append(k, (struct str){ (const char *)&cluster, sizeof(cluster) });
+    key_append(k, str_of(ns));
+    key_append(k, STR("/"));
+    key_append(k, service);
+}
+
 void service_metrics_note(struct service_metrics *m, const struct route *route,
                           const struct lease *lease, uint16_t cluster, uint64_t ms)
 {
@@ -118,10 +139,9 @@ void service_metrics_note(struct service_metrics *m, const struct route *route,
         return;
     if (has_service) {
         const char *ns = lease->endpoint->ns;
-        char room[sizeof(NAME) + 2 * 256];
-        int n = snprintf(room, sizeof(room), "%u/%s/%.*s", cluster, ns,
-                         STR_ARG(name->service));
-        struct str key = { room, n > 0 && (size_t)n < sizeof(room) ? (size_t)n : 0 };
+        struct key at;
+        key_of(&at, cluster, ns, name->service);
+        struct str key = { at.text, at.len };
         s = map_get(&m->by_key, key);
         if (!s)
             s = add_series(m, key, cluster, ns, name->service);
