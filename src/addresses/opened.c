@@ -17,7 +17,7 @@ LOG_MODULE(addresses);
 #define SWEEP_MAX_MS 10000
 #define PROBLEM_MS 600000 /* a problem that was not met for so long is forgotten */
 
-/* Of an address that clients use: what it follows its service by. */
+/* Of an address that clients use: its subscription to changes of the service. */
 struct following {
     struct opened *opened;
     struct lookup lookup; /* reports changes while the catalog watches the service */
@@ -238,7 +238,7 @@ size_t opened_release(struct address_entry *e, uint16_t port)
 
     if (!o)
         return 0;
-    o->tried_at = 0; /* the next look-up sees whose server has the port */
+    o->tried_at = 0; /* the next look-up finds out again which user has the port */
     return open_ports_close_one(o->all, &o->ports, port);
 }
 
@@ -276,7 +276,7 @@ static bool is_unused(struct opened *o)
     return may_close(o) && now - o->used_at >= o->all->config->address_idle_ms;
 }
 
-/* No client has connected, and that of the last look-up had the time to. */
+/* No client has connected, and the client of the last look-up had time to. */
 static bool gives_way(const struct opened *o)
 {
     return may_close(o) && !o->connected_at &&
@@ -290,7 +290,8 @@ static bool was_just_used(const struct opened *o)
     return age < o->all->parts.promised_ms && age < o->all->config->address_idle_ms;
 }
 
-/* Those behind one that was just used were used later, or by clients. */
+/* The list is sorted by use: all after one that was just used were used later, or have
+ * clients. */
 static void make_room(struct addresses *a, const struct open_ports *but, size_t sockets)
 {
     list_for_each (o, &a->opened, struct opened, used) {

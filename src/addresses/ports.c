@@ -244,8 +244,8 @@ static bool find_room(struct addresses *a, struct open_ports *p)
     return false;
 }
 
-/* A released port is for a server of this user.  What could not be bound although no program
- * listens there has a socket that may begin to listen. */
+/* A port is released for a server of this user.  If it cannot be bound although no program
+ * listens on it, another socket is bound to it, and may begin to listen. */
 static enum err find_user(struct addresses *a, uint16_t port, struct in_addr at,
                           struct problem *ret)
 {
@@ -269,8 +269,8 @@ static enum err try_to_open(struct addresses *a, const struct open_ports *all,
     return e == ERR_IN_USE ? find_user(a, ret->port, at, ret) : e;
 }
 
-/* Only where a server of this user or of root listens, or no other user's program can, clients may
- * be sent. */
+/* Clients may be sent to the address only if a server of this user or of root listens there,
+ * or if no program of another user can. */
 static bool is_safe(enum err e)
 {
     return e == OK || e == ERR_IN_USE || e == ERR_ACCESS;
@@ -361,7 +361,7 @@ size_t open_ports_sockets(const struct open_ports *p)
     return count;
 }
 
-/* The references that are not ours are of connections. */
+/* All references but ours are held by connections. */
 bool open_ports_connected(const struct open_ports *p)
 {
     for (size_t i = 0; i < p->count; i++)

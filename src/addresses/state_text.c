@@ -41,7 +41,7 @@ static bool next_line(struct cursor *c, struct str *ret)
     return true;
 }
 
-/* What follows the word and a blank; false: the line begins otherwise. */
+/* *ret is the rest of a line after this word and a blank.  False: the line does not begin so. */
 static bool after_word(struct str line, struct str word, struct str *ret)
 {
     if (!str_starts(line, word) || line.len == word.len || line.at[word.len] != ' ')

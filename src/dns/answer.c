@@ -127,7 +127,7 @@ static enum err open_address(struct answering *a, const struct service *s, struc
     return a->addresses->open(a->addresses->owner, &key, s, ret);
 }
 
-/* Addresses that could not be had: none is an error, for the name exists. */
+/* Some addresses may have failed.  An answer without any is an error, because the name exists. */
 static void end_addresses(struct answering *a, size_t failed)
 {
     const struct dns_response *r = a->response;
@@ -185,7 +185,8 @@ static bool has_hostname(const struct endpoint *e)
     return e->hostname && e->hostname[0];
 }
 
-/* By its host name, or without one by its address; and always by its pod's name. */
+/* An endpoint has its host name, or its address if it has none, and always the name of its
+ * pod. */
 static bool endpoint_matches(const struct subject *subject, const struct endpoint *e)
 {
     char dashed[DASHED_ROOM];
@@ -210,7 +211,7 @@ static struct str endpoint_label(const struct endpoint *e, char room[static DASH
     return str_of(e->pod);
 }
 
-/* The label by which an endpoint has its address. */
+/* The label of an endpoint from which its loopback address is computed. */
 static struct str endpoint_key(const struct endpoint *e, char room[static DASHED_ROOM])
 {
     return !has_hostname(e) && is_label(e->pod) ? str_of(e->pod)

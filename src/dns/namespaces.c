@@ -97,7 +97,7 @@ static bool is_kept(const struct known *k)
            (final && k->all->sched->now - k->answered_at < NAMESPACE_KEEP_MS);
 }
 
-/* Frees the place of the oldest answer.  False: calls have all of them. */
+/* Removes the oldest answer from a full table.  False: calls that run have all entries. */
 static bool make_room(struct namespaces *all)
 {
     if (all->count < NAMESPACE_MAX)

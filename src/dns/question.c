@@ -36,7 +36,7 @@ struct question {
     struct zone zone;
     struct subject subject; /* of the query's name, or of `target` */
     struct dns_name target; /* of the last alias */
-    /* Aliases that were followed: their owners' records, without the zone. */
+    /* The targets of the aliases that were followed, without the zone. */
     char aliases[ALIASES_MAX][LABELS_ROOM];
     size_t alias_count;
     struct cluster *cluster; /* a reference, or NULL */
@@ -269,7 +269,7 @@ static bool ends_in_zone(const struct question *q, const struct dns_name *name,
     return zone.kind == ZONE_CLUSTER && zone.cluster.len == 0 && zone.label > 0;
 }
 
-/* The labels of the target before its zone, which stands for that of the question. */
+/* The labels of the target before its zone; answers have the zone of the question instead. */
 static bool spell_alias(const struct dns_name *target, size_t labels, char *out)
 {
     size_t len = 0;
@@ -304,8 +304,8 @@ static void respond_with_outside_name(struct question *q, const char *external)
     send_response(q, &r);
 }
 
-/* A full name of the cluster is one of the same cluster: in the zone of another context it
- * becomes a name of that zone. */
+/* A target in the zone of this cluster is a service of the same cluster: in a question about
+ * the zone of another context, it is answered with a name of that zone. */
 static void follow_external(struct question *q, const char *external)
 {
     struct dns_name target;

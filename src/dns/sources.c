@@ -56,7 +56,7 @@ static struct source *find_source(struct sources *s, uint64_t hash)
     return oldest;
 }
 
-/* A thousandth of a token per millisecond and unit of the rate; at most those of one second. */
+/* In thousandths of a token: each millisecond adds the rate, up to the tokens of one second. */
 static void refill(struct sources *s, struct source *from)
 {
     uint64_t most = s->per_second * 1000;

@@ -28,7 +28,7 @@ static char *key_of(const char *path, const char *list)
     return str_dup(str_first(str_skip(rest, prefix.len + 2), rest.len - prefix.len - 4));
 }
 
-/* A template lacks labels that its pods have, so one that is missing is not known. */
+/* The value of a label that a template does not have is unknown, because its pods may have it. */
 static bool read_entry(const struct container_parts *c, const char *list, const char *key,
                        char **ret)
 {

@@ -53,7 +53,7 @@ static void lose_stream(struct updates *u)
     u->lines = NULL;
 }
 
-/* A file without room has the names that fitted; the next change tries again. */
+/* Names that do not fit into the file are left out, and tried again at the next change. */
 static void take_lines(struct updates *u)
 {
     bool changed = false;

@@ -171,7 +171,7 @@ static const char *cover(void)
     return NULL;
 }
 
-/* Mounts `private` on `target`, read-only: the program finds it as it finds the machine's. */
+/* Mounts `private` on `target`, read-only: programs open it in place of the machine's file. */
 static bool put_in_place(const char *private, const char *target)
 {
     return mount(private, target, NULL, MS_BIND, NULL) == 0 &&
@@ -238,8 +238,8 @@ static enum err make_files(struct view *v, struct diag *why)
     return e;
 }
 
-/* Tried in a child, where the namespaces can be made but nothing be mounted in them: the
- * process could not leave them again. */
+/* Tried in a child, because the process could not leave the namespaces again: on some systems
+ * they can be made, and nothing can be mounted in them. */
 static bool may_make_files(void)
 {
     int status = 1;

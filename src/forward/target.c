@@ -144,7 +144,7 @@ static enum target_state fail_call(struct target *t, const struct api_error *err
     return TARGET_FAILED;
 }
 
-/* There may be no line for each of a row of failures. */
+/* Prints one line for a series of failures, not one for each. */
 static enum target_state interrupted(struct target *t, const char *what, const char *why)
 {
     if (!t->away)

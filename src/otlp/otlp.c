@@ -171,7 +171,7 @@ static void end_batch(struct otlp *o)
         task_wake(o->drained);
 }
 
-/* The export itself is in no trace: it might pass through this very process. */
+/* Exports are not traced, because they may pass through this process. */
 static char *untraced(struct otlp *o)
 {
     struct trace_context none = { 0 };

@@ -123,7 +123,7 @@ static bool is_value(struct str s)
     return true;
 }
 
-/* Those that frame the message or that it has already. */
+/* Fields that frame the message, and those that the program sets itself. */
 static bool is_own_field(struct str name)
 {
     static const char *const own[] = {

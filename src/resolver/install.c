@@ -126,10 +126,9 @@ static enum err make_plan(const struct resolver_run *r, struct resolver_want *wa
     const struct backend *b = backend_find(&r->machine, want->backend);
 
     if (!b)
-        return diag_set(
-            why, ERR_NOT_FOUND,
-            "no resolver was found that can be told about kube-tunnel: choose "
-            "one with --backend");
+        return diag_set(why, ERR_NOT_FOUND,
+                        "no resolver was found that kube-tunnel can configure: choose "
+                        "one with --backend");
     if (!want->backend)
         want->backend = xstrdup(b->name);
     enum err e = resolver_want_check(want, why);

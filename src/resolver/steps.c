@@ -60,8 +60,8 @@ enum err step_prepare(const struct machine *m, struct step *s, struct diag *why)
         return OK;
     if (ops->prepare)
         return ops->prepare(path, s, why);
-    /* What is there already and looks like ours may be another's: then it must not be removed
-     * with ours. */
+    /* A file that is there already and has the same content may belong to another program, and
+     * uninstall must not remove it. */
     enum step_state state = ops->look(path, s, why);
     if (state == STEP_DONE)
         return diag_set(why, ERR_IN_USE, "%s: exists already, and is in no journal",
