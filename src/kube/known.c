@@ -2,27 +2,38 @@
 
 #include "base/own.h"
 
+#define KEY_ROOM 520
+
 struct known_object {
-    uint64_t uid; /* its hash: two that follow each other under one name differ */
+    uint32_t uid; /* its hash: two that follow each other under one name differ */
     uint32_t generation;
     uint32_t bytes;
+    uint16_t key_len;
+    char key[];
 };
+
+static struct str key_of_known(const void *object)
+{
+    const struct known_object *o = object;
+
+    return (struct str){ o->key, o->key_len };
+}
 
 void known_init(struct known *k,
                 void (*on_event)(void *owner, enum api_event, json_t *object),
                 void *owner)
 {
     *k = (struct known){ .on_event = on_event, .owner = owner };
-    map_init(&k->objects);
+    set_init(&k->objects, key_of_known);
 }
 
 void known_finish(struct known *k)
 {
     size_t at = 0;
 
-    for (struct map_entry *e; (e = map_next(&k->objects, &at));)
-        free(e->value);
-    map_finish(&k->objects);
+    for (struct known_object *o; (o = set_next(&k->objects, &at));)
+        free(o);
+    set_finish(&k->objects);
 }
 
 static const char *known_text_at(json_t *object, const char *key)
@@ -31,15 +42,20 @@ static const char *known_text_at(json_t *object, const char *key)
     return text ? text : "";
 }
 
-static char *key_of(json_t *metadata)
+/* The API server allows 63 and 253 bytes: cut off, none is mistaken for another. */
+static struct str key_of(json_t *metadata, char room[static KEY_ROOM])
 {
-    return xasprintf("%s/%s", known_text_at(metadata, "namespace"),
-                     known_text_at(metadata, "name"));
+    size_t len =
+        str_append(room, KEY_ROOM, 0, str_of(known_text_at(metadata, "namespace")));
+
+    len = str_append(room, KEY_ROOM, len, STR("/"));
+    return (struct str){ room, str_append(room, KEY_ROOM, len,
+                                          str_of(known_text_at(metadata, "name"))) };
 }
 
-static void report_gone(struct known *k, const char *key)
+static void report_gone(struct known *k, struct str key)
 {
-    struct str ns, name = str_cut(str_of(key), '/', &ns);
+    struct str ns, name = str_cut(key, '/', &ns);
     AUTO_FREE char *ns_text = str_dup(ns);
     json_t *object = json_pack("{s:{s:s,s:s%}}", "metadata", "namespace", ns_text, "name",
                                name.at, name.len);
@@ -48,29 +64,32 @@ static void report_gone(struct known *k, const char *key)
     json_decref(object);
 }
 
-static void drop(struct known *k, const char *key)
+static void drop(struct known *k, struct str key)
 {
-    struct known_object *o = map_remove(&k->objects, str_of(key));
+    struct known_object *o = set_remove(&k->objects, key);
 
     k->bytes -= o ? o->bytes : 0;
     free(o);
 }
 
-static struct known_object *add(struct known *k, const char *key, uint64_t uid)
+static struct known_object *add(struct known *k, struct str key, uint32_t uid)
 {
-    struct known_object *o = xcalloc(1, sizeof(*o));
+    struct known_object *o = xcalloc(1, offsetof(struct known_object, key) + key.len);
 
     o->uid = uid;
-    map_set(&k->objects, str_of(key), o);
+    o->key_len = (uint16_t)key.len;
+    memcpy(o->key, key.at, key.len);
+    set_add(&k->objects, o);
     return o;
 }
 
 void known_learn(struct known *k, json_t *object, size_t bytes)
 {
     json_t *metadata = json_object_get(object, "metadata");
-    uint64_t uid = str_hash(str_of(known_text_at(metadata, "uid")));
-    AUTO_FREE char *key = key_of(metadata);
-    struct known_object *o = map_get(&k->objects, str_of(key));
+    uint32_t uid = (uint32_t)str_hash(str_of(known_text_at(metadata, "uid")));
+    char room[KEY_ROOM];
+    struct str key = key_of(metadata, room);
+    struct known_object *o = set_get(&k->objects, key);
     enum api_event event = API_MODIFIED;
 
     if (o && o->uid != uid) {
@@ -90,9 +109,9 @@ void known_learn(struct known *k, json_t *object, size_t bytes)
 
 void known_forget(struct known *k, json_t *object)
 {
-    AUTO_FREE char *key = key_of(json_object_get(object, "metadata"));
+    char room[KEY_ROOM];
 
-    drop(k, key);
+    drop(k, key_of(json_object_get(object, "metadata"), room));
     k->on_event(k->owner, API_DELETED, object);
 }
 
@@ -100,12 +119,12 @@ void known_drop_older(struct known *k)
 {
     size_t at = 0;
 
-    for (struct map_entry *e; (e = map_next(&k->objects, &at));) {
-        const struct known_object *o = e->value;
+    for (struct known_object *o; (o = set_next(&k->objects, &at));) {
         if (o->generation == k->generation)
             continue;
-        AUTO_FREE char *key = xstrdup(e->key);
-        drop(k, key);
-        report_gone(k, key);
+        set_remove(&k->objects, key_of_known(o));
+        k->bytes -= o->bytes;
+        report_gone(k, key_of_known(o));
+        free(o);
     }
 }

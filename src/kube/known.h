@@ -7,11 +7,11 @@
 
 #include <jansson.h>
 
-#include "base/map.h"
+#include "base/set.h"
 #include "kube/api.h"
 
 struct known {
-    struct map objects;  /* "namespace/name" -> struct known_object */
+    struct set objects;  /* struct known_object, by "namespace/name" */
     uint64_t bytes;      /* of their JSON */
     uint32_t generation; /* number of the list that is being read */
     void (*on_event)(void *owner, enum api_event, json_t *object);
