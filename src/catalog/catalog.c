@@ -44,7 +44,7 @@ static void wake_lookups(struct record *r, bool changed)
 static void settle(struct record *r, enum err result, uint64_t keep_ms)
 {
     r->result = result;
-    r->keep_ms = keep_ms;
+    r->keep_ms = (uint32_t)keep_ms;
     r->answered_at = r->catalog->sched->now;
     fetch_destroy(TAKE(r->fetch));
 }
@@ -89,6 +89,7 @@ static void publish_record(struct record *r, struct service *service)
         if (!same_left_out(r->service, service))
             log_left_out(r, service);
         held_replace(r, service);
+        record_built(r);
         log_entry(r);
     } else {
         service_unref(service);
@@ -395,15 +396,16 @@ struct catalog *catalog_create(struct sched *sched, struct api *api,
     c->api = api;
     c->settings = *settings;
     c->home_ns = xstrdup(home);
-    map_init(&c->records);
+    set_init(&c->records, record_set_key);
     map_init(&c->held);
-    map_init(&c->slice_owners);
+    set_init(&c->slices, slice_set_key);
     map_init(&c->refusals);
     list_init(&c->scopes);
     list_init(&c->lazy);
     map_init(&c->missing);
     map_init(&c->owners);
-    list_init(&c->used);
+    list_init(&c->used.list);
+    list_init(&c->built.list);
     list_init(&c->changed);
     task_init(&c->rebuild, sched, RANK_READ, on_rebuild);
     timer_init(&c->rebuild_later, sched, on_rebuild_later);
@@ -428,14 +430,13 @@ static void forget_all(struct catalog *c)
 {
     size_t at = 0;
 
-    for (struct map_entry *e; (e = map_next(&c->records, &at));) {
-        detach_lookups(e->value);
-        record_destroy(e->value);
+    for (struct record *r; (r = set_next(&c->records, &at));) {
+        detach_lookups(r);
+        record_destroy(r);
     }
-    c->used_count = 0;
-    map_finish(&c->records);
+    set_finish(&c->records);
     map_finish(&c->held);
-    map_finish(&c->slice_owners);
+    set_finish(&c->slices);
     refusals_finish(c);
     map_finish(&c->missing);
 }
@@ -507,8 +508,8 @@ size_t catalog_count(const struct catalog *c)
 {
     size_t count = 0, at = 0;
 
-    for (struct map_entry *e; (e = map_next(&c->records, &at));)
-        count += is_listed(e->value);
+    for (struct record *r; (r = set_next(&c->records, &at));)
+        count += is_listed(r);
     return count;
 }
 
@@ -534,9 +535,9 @@ void catalog_each_wanted(const struct catalog *c,
     AUTO_FREE struct record **found = xcalloc(c->records.count + 1, sizeof(*found));
     size_t count = 0, at = 0;
 
-    for (struct map_entry *e; (e = map_next(&c->records, &at));)
-        if (is_listed(e->value))
-            found[count++] = e->value;
+    for (struct record *r; (r = set_next(&c->records, &at));)
+        if (is_listed(r))
+            found[count++] = r;
     qsort(found, count, sizeof(*found), by_name);
     for (size_t i = 0; i < count; i++) {
         if (wants && !wants(owner, found[i]->ns, found[i]->name))

@@ -361,7 +361,7 @@ struct service *entry_from_slices(const struct service_spec *spec,
     if (pods && !spec->selector)
         index_addresses(&b, pods);
     for (size_t i = 0; i < slices->count; i++)
-        add_slice(&b, slices->at[i]);
+        add_slice(&b, slice_list_at(slices, i));
     bool behind = pods && spec->selector && !any_ready(b.service);
     for (size_t i = 0; behind && i < pods->count; i++)
         add_ready_pod(&b, spec, pods->at[i]);

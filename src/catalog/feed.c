@@ -2,6 +2,8 @@
  *
  * Watches of a whole cluster, of a namespace and of one service report to these functions.
  */
+#include <assert.h>
+
 #include "base/log.h"
 #include "base/own.h"
 #include "catalog/record.h"
@@ -35,26 +37,26 @@ void feed_service(void *owner, enum api_event event, json_t *object)
     record_touch(r);
 }
 
-static void set_owner(struct catalog *c, const struct slice *s, struct record *owner)
+/* Its record's list drops it. */
+static void remove_slice(struct slice *s)
 {
-    AUTO_FREE char *key = xasprintf("%s/%s", s->ns, s->name);
+    struct record *owner = s->owner;
 
-    if (owner)
-        map_set(&c->slice_owners, str_of(key), owner);
-    else
-        map_remove(&c->slice_owners, str_of(key));
-}
-
-static struct record *owner_of(const struct catalog *c, const struct slice *s)
-{
-    AUTO_FREE char *key = xasprintf("%s/%s", s->ns, s->name);
-    return map_get(&c->slice_owners, str_of(key));
-}
-
-static void remove_slice(struct catalog *c, struct record *owner, const struct slice *s)
-{
-    set_owner(c, s, NULL);
     if (slice_list_remove(&owner->slices, s->name))
+        record_touch(owner);
+}
+
+/* `before`: the slice of that name, which is not in c->slices. */
+static void put_slice(struct catalog *c, struct record *owner, struct slice *before,
+                      struct slice *s)
+{
+    bool changed = slice_list_put(&owner->slices, s);
+    struct slice *kept = changed ? s : before;
+
+    assert(kept); /* the list has this version already only if it was there before */
+    kept->owner = owner;
+    set_add(&c->slices, kept);
+    if (changed)
         record_touch(owner);
 }
 
@@ -66,7 +68,7 @@ static struct record *record_named_by(struct catalog *c, const struct slice *s)
 }
 
 /* A slice that was deleted while no watch was connected is reported with its name only, without
- * the label of its service; slice_owners finds its record. */
+ * the label of its service; c->slices has it with its record. */
 void feed_slice(void *owner, enum api_event event, json_t *object)
 {
     struct catalog *c = owner;
@@ -80,17 +82,14 @@ void feed_slice(void *owner, enum api_event event, json_t *object)
                  LOG_S("reason", why.text));
         return;
     }
-    struct record *before = owner_of(c, s);
+    struct slice *before = set_remove(&c->slices, str_of(s->key));
     struct record *now = event == API_DELETED ? NULL : record_named_by(c, s);
-    if (before && before != now)
-        remove_slice(c, before, s);
-    if (!now) {
+    if (before && before->owner != now)
+        remove_slice(TAKE(before));
+    if (now)
+        put_slice(c, now, before, s);
+    else
         slice_destroy(s);
-        return;
-    }
-    set_owner(c, s, now);
-    if (slice_list_put(&now->slices, s))
-        record_touch(now);
 }
 
 /* Endpoints have the name of their service.  Each event brings all of them. */
@@ -127,7 +126,7 @@ void feed_forget_slices(struct record *r)
     if (!r->slices.count)
         return;
     for (size_t i = 0; i < r->slices.count; i++)
-        set_owner(r->catalog, r->slices.at[i], NULL);
+        set_remove(&r->catalog->slices, str_of(slice_list_at(&r->slices, i)->key));
     slice_list_finish(&r->slices);
     record_touch(r);
 }

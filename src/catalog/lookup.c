@@ -244,8 +244,8 @@ static void request_pods(struct fetch *f, const char *selector)
 static bool request_pods_by_address(struct fetch *f, const struct slice_list *slices)
 {
     for (size_t i = 0; i < slices->count; i++)
-        for (size_t k = 0; k < slices->at[i]->endpoint_count; k++) {
-            const struct slice_endpoint *e = &slices->at[i]->endpoints[k];
+        for (size_t k = 0; k < slice_list_at(slices, i)->endpoint_count; k++) {
+            const struct slice_endpoint *e = &slice_list_at(slices, i)->endpoints[k];
             if (e->address_only)
                 map_set(&f->addresses, str_of(e->ip), f);
         }

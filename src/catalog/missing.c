@@ -36,8 +36,7 @@ void catalog_note_missing(struct catalog *c, const struct endpoint *missing)
         return;
     log_info(CLUSTER_ID(c->settings.cluster), "a listed pod does not exist",
              LOG_S("pod", missing->key));
-    for (struct map_entry *e; (e = map_next(&c->records, &at));) {
-        struct record *r = e->value;
+    for (struct record *r; (r = set_next(&c->records, &at));) {
         if (!holds_pod(r->service, missing->key))
             continue;
         r->answered_at = 0;

@@ -10,6 +10,13 @@ static void *grown(void *at, size_t count)
     return xrealloc(at, (count ? count * 2 : 1) * sizeof(void *));
 }
 
+struct str slice_set_key(const void *slice)
+{
+    const struct slice *s = slice;
+
+    return str_of(s->key);
+}
+
 void slice_destroy(struct slice *s)
 {
     free(s);
@@ -18,29 +25,39 @@ void slice_destroy(struct slice *s)
 /* Few slices are searched one by one: a map for each service would cost more. */
 #define SLICES_UNINDEXED 16
 
+static struct slice **slot_of(struct slice_list *l, size_t i)
+{
+    return i ? &l->others[i - 1] : &l->first;
+}
+
 static void note_place(struct slice_list *l, size_t i)
 {
-    map_set(&l->places, str_of(l->at[i]->name), (void *)(uintptr_t)(i + 1));
+    if (!l->places) {
+        l->places = xmalloc(sizeof(*l->places));
+        map_init(l->places);
+    }
+    map_set(l->places, str_of(slice_list_at(l, i)->name), (void *)(uintptr_t)(i + 1));
 }
 
 /* The index, or l->count when there is no slice of that name. */
 static size_t find_slice(const struct slice_list *l, const char *name)
 {
-    uintptr_t place = (uintptr_t)map_get(&l->places, str_of(name));
+    uintptr_t place = l->places ? (uintptr_t)map_get(l->places, str_of(name)) : 0;
     size_t i = 0;
 
-    if (l->places.count)
+    if (l->places)
         return place ? place - 1 : l->count;
-    while (i < l->count && strcmp(l->at[i]->name, name) != 0)
+    while (i < l->count && strcmp(slice_list_at(l, i)->name, name) != 0)
         i++;
     return i;
 }
 
 void slice_list_add(struct slice_list *l, struct slice *s)
 {
-    l->at = grown(l->at, l->count);
-    l->at[l->count++] = s;
-    if (l->places.count)
+    if (l->count)
+        l->others = grown(l->others, l->count - 1);
+    *slot_of(l, l->count++) = s;
+    if (l->places)
         note_place(l, l->count - 1);
     else if (l->count > SLICES_UNINDEXED)
         for (size_t i = 0; i < l->count; i++)
@@ -55,10 +72,11 @@ bool slice_list_put(struct slice_list *l, struct slice *s)
         slice_list_add(l, s);
         return true;
     }
-    bool changed = s->version == 0 || s->version != l->at[i]->version;
-    slice_destroy(changed ? l->at[i] : s);
+    struct slice **slot = slot_of(l, i);
+    bool changed = s->version == 0 || s->version != (*slot)->version;
+    slice_destroy(changed ? *slot : s);
     if (changed)
-        l->at[i] = s;
+        *slot = s;
     return changed;
 }
 
@@ -69,10 +87,11 @@ bool slice_list_remove(struct slice_list *l, const char *name)
 
     if (i == l->count)
         return false;
-    map_remove(&l->places, str_of(name));
-    slice_destroy(l->at[i]);
-    l->at[i] = l->at[--l->count];
-    if (l->places.count && i < l->count)
+    if (l->places)
+        map_remove(l->places, str_of(name));
+    slice_destroy(slice_list_at(l, i));
+    *slot_of(l, i) = slice_list_at(l, --l->count);
+    if (l->places && i < l->count)
         note_place(l, i);
     if (l->count == 0)
         slice_list_finish(l);
@@ -82,9 +101,11 @@ bool slice_list_remove(struct slice_list *l, const char *name)
 void slice_list_finish(struct slice_list *l)
 {
     for (size_t i = 0; i < l->count; i++)
-        slice_destroy(l->at[i]);
-    free(l->at);
-    map_finish(&l->places);
+        slice_destroy(slice_list_at(l, i));
+    free(l->others);
+    if (l->places)
+        map_finish(l->places);
+    free(l->places);
     *l = (struct slice_list){ 0 };
 }
 

@@ -170,7 +170,7 @@ static const char *shared_node(const struct slice_endpoint *before, size_t count
 
 static size_t slice_texts(const struct slice *s)
 {
-    size_t room = pack_room(s->ns) + pack_room(s->name) + pack_room(s->service);
+    size_t room = 2 * pack_room(s->ns) + pack_room(s->name) + pack_room(s->service);
 
     for (size_t i = 0; i < s->port_count; i++)
         room += pack_room(s->ports[i].name);
@@ -207,6 +207,9 @@ struct slice *slice_pack(const struct slice *from)
 
     *s = *from;
     s->ns = pack_text(&at, from->ns);
+    s->key = at;
+    pack_text(&at, from->ns);
+    at[-1] = '/';
     s->name = pack_text(&at, from->name);
     s->service = pack_text(&at, from->service);
     s->ports = port;

@@ -50,10 +50,12 @@ struct slice_endpoint {
     bool address_only; /* it has no targetRef */
 };
 
-/* Immutable, and one block of memory. */
+/* Immutable but for the owner, and one block of memory. */
 struct slice {
     const char *ns, *name;
-    const char *service; /* name of its service; NULL: it has none */
+    const char *key;      /* "ns/name", which ends in the name */
+    struct record *owner; /* that has it in its list; private to feed.c */
+    const char *service;  /* name of its service; NULL: it has none */
     uint64_t version;
     const struct slice_port *ports;
     size_t port_count;
@@ -87,12 +89,17 @@ bool is_pod_address(const char *pod);
 /* Can it be used in a path of the API without escaping? */
 bool is_plain_name(struct str s);
 
-/* Arrays that own their elements. */
+/* Arrays that own their elements.  Most services have one slice, which needs no array. */
 struct slice_list {
-    struct slice **at;
+    struct slice *first;
+    struct slice **others;
     size_t count;
-    struct map places; /* by name: index + 1; used once there are many */
+    struct map *places; /* by name: index + 1; once there are many */
 };
+static inline struct slice *slice_list_at(const struct slice_list *l, size_t i)
+{
+    return i ? l->others[i - 1] : l->first;
+}
 struct pod_list {
     struct pod **at;
     size_t count;
@@ -111,6 +118,7 @@ MUST_CHECK enum err endpoints_parse(const json_t *object, struct slice_list *ret
 MUST_CHECK enum err pod_parse(const json_t *object, struct pod **ret, struct diag *why);
 struct service_spec *spec_ref(const struct service_spec *s);
 void spec_unref(struct service_spec *s); /* NULL accepted, here and below */
+struct str slice_set_key(const void *slice);
 void slice_destroy(struct slice *s);
 void pod_destroy(struct pod *p);
 

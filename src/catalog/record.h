@@ -7,13 +7,14 @@
  * A record is the subject of look-ups: a service, pod or Deployment.  There is one for each
  * service that is watched, so it is small.  Watched objects are stored in the record, and made
  * into an entry (struct service) only once it is looked up, so that a large cluster costs
- * little.  Without a watch (its first list is not complete, it is not allowed, or it is for
+ * little.  Of the entries that no look-up holds only the last ENTRIES_MAX are kept.  Without a watch (its first list is not complete, it is not allowed, or it is for
  * another namespace) a fetch gets the objects: at most one per record, shared by all look-ups
  * that wait.
  */
 #pragma once
 
 #include "base/map.h"
+#include "base/set.h"
 #include "catalog/entry.h"
 #include "catalog/question.h"
 #include "kube/api.h"
@@ -23,6 +24,12 @@ struct lazy_watch;
 
 enum what { WHAT_SERVICE, WHAT_POD, WHAT_DEPLOYMENT };
 
+/* Records, the least lately used first. */
+struct record_queue {
+    struct list_node list; /* struct record.used */
+    size_t count;
+};
+
 struct failure {
     struct api_error error;
     const char *verb, *resource; /* the right that a 403 showed as missing */
@@ -31,26 +38,28 @@ struct failure {
 struct record {
     struct catalog *catalog;
     enum what what;
-    const char *key, *ns, *name; /* behind the struct */
+    uint16_t key_len;
+    const char *key, *ns, *name; /* behind the struct; the key ends in the name */
 
     struct service_spec *spec; /* from the watch; NULL: none */
     struct slice_list slices;  /* from the watch */
 
     enum err result;         /* ERR_AGAIN: not known yet */
+    uint32_t keep_ms;        /* for how long the result may be used */
     struct service *service; /* the last entry, also while result is a failed call */
     struct failure *failure; /* if result is not OK; else NULL */
     uint64_t answered_at;    /* sched ms: when result was set; 0: it must not be used */
-    uint64_t keep_ms;        /* for how long the result may be used */
     uint64_t retry_at;       /* sched ms: no refresh ahead of need before this */
     uint64_t noted_at;       /* sched ms: when pods were listed for this entry; 0: not */
     uint64_t used_at;        /* sched ms: last look-up */
     uint64_t built_at;       /* sched ms: when the entry was built from watched objects */
 
-    struct fetch *fetch;      /* under way, or NULL */
-    struct lazy_watch *lazy;  /* of this service alone, or NULL */
-    struct list_node lookups; /* struct lookup.subscribed */
-    struct list_node used;    /* in catalog.used unless a watch holds it */
-    struct list_node changed; /* in catalog.changed while its entry is out of date */
+    struct fetch *fetch;        /* under way, or NULL */
+    struct lazy_watch *lazy;    /* of this service alone, or NULL */
+    struct list_node lookups;   /* struct lookup.subscribed */
+    struct list_node used;      /* in the list of `queue` */
+    struct record_queue *queue; /* of the catalog, or NULL */
+    struct list_node changed;   /* in catalog.changed while its entry is out of date */
 };
 
 struct scope;
@@ -72,10 +81,10 @@ struct catalog {
     struct api *api;
     struct catalog_settings settings;
     char *home_ns;
-    struct map records; /* "ns/name" of a service, "ns//name" of a pod, and "ns///name" */
-    struct list_node used; /* records that no watch holds, least lately used first */
-    size_t used_count;
-    struct list_node changed; /* records whose objects changed since the last rebuild */
+    struct set records; /* "ns/name" of a service, "ns//name" of a pod, and "ns///name" */
+    struct record_queue used;  /* records that no watch holds */
+    struct record_queue built; /* those that a watch holds and that have an entry */
+    struct list_node changed;  /* records whose objects changed since the last rebuild */
     struct task rebuild;
     struct timer rebuild_later; /* for changed records of large services */
     struct timer prune;
@@ -89,8 +98,8 @@ struct catalog {
     void *change_owner;
     struct list_node scopes; /* struct scope */
     size_t scope_count;
-    struct map slice_owners; /* "ns/name" of a slice -> the record that has it */
-    struct list_node lazy;   /* struct lazy_watch, least lately used first */
+    struct set slices;     /* struct slice, by "ns/name" */
+    struct list_node lazy; /* struct lazy_watch, least lately used first */
     size_t lazy_count;
     struct map refusals; /* by namespace: struct refusals */
     struct map owners;   /* address -> struct known_owner: address_owner.c */
@@ -105,11 +114,14 @@ void address_owners_forget(struct catalog *c);
 
 /* --- records.c --- */
 
+struct str record_set_key(const void *record);
 /* Find it, or create it.  NULL: too many are in use. */
 struct record *record_obtain(struct catalog *c, enum what what, struct str ns,
                              struct str name);
 /* Call when it was looked up, or when the objects that it holds have changed. */
 void record_used(struct record *r);
+/* Call when it has got an entry. */
+void record_built(struct record *r);
 void record_destroy(struct record *r);
 void records_prune(struct catalog *c, uint64_t unused_ms); /* drops what is unused */
 /* Its objects changed: rebuild the entry once this turn's events are in. */

@@ -1,7 +1,8 @@
 /* catalog/records.c - which records there are, and which may be dropped
  *
  * The number of records without watched objects is limited; they are dropped when they were not
- * looked up for a long time.
+ * looked up for a long time.  Of those with watched objects the entry is dropped, which is built
+ * again at the next look-up.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -10,6 +11,8 @@
 #include "catalog/record.h"
 
 #define RECORDS_MAX 10000 /* records without watched objects */
+#define ENTRIES_MAX 500   /* of watched services that no look-up holds */
+#define DROP_TRIES 4      /* entries in use that are skipped to drop one that is not */
 #define KEY_ROOM 520
 
 static struct str record_key(enum what what, struct str ns, struct str name,
@@ -25,11 +28,40 @@ static struct str record_key(enum what what, struct str ns, struct str name,
     return (struct str){ room, str_append(room, KEY_ROOM, len, name) };
 }
 
+static bool holds_objects(const struct record *r)
+{
+    return r->spec || r->slices.count;
+}
+
+struct str record_set_key(const void *record)
+{
+    const struct record *r = record;
+
+    return (struct str){ r->key, r->key_len };
+}
+
+static struct record_queue *queue_of(const struct record *r)
+{
+    struct catalog *c = r->catalog;
+
+    if (!holds_objects(r))
+        return &c->used;
+    return r->service ? &c->built : NULL;
+}
+
+static void leave_queue(struct record *r)
+{
+    if (r->queue)
+        r->queue->count--;
+    r->queue = NULL;
+    list_remove(&r->used);
+}
+
 void record_destroy(struct record *r)
 {
     assert(!r->lazy);
     fetch_destroy(r->fetch);
-    list_remove(&r->used);
+    leave_queue(r);
     list_remove(&r->changed);
     spec_unref(r->spec);
     slice_list_finish(&r->slices);
@@ -38,37 +70,17 @@ void record_destroy(struct record *r)
     free(r);
 }
 
-static bool holds_objects(const struct record *r)
-{
-    return r->spec || r->slices.count;
-}
-
-static void leave_used(struct record *r)
-{
-    if (!list_empty(&r->used))
-        r->catalog->used_count--;
-    list_remove(&r->used);
-}
-
-/* The list `used` is in the order of use, and has only records that may be dropped. */
+/* The queues are in the order of use, but for entries that could not be dropped. */
 void record_used(struct record *r)
 {
-    leave_used(r);
-    if (holds_objects(r))
+    struct record_queue *q = queue_of(r);
+
+    leave_queue(r);
+    if (!q)
         return;
-    list_append(&r->catalog->used, &r->used);
-    r->catalog->used_count++;
-}
-
-/* Its pods are not reported as gone, since they may still exist. */
-static void drop_record(struct record *r)
-{
-    struct catalog *c = r->catalog;
-
-    held_forget(r);
-    leave_used(r);
-    map_remove(&c->records, str_of(r->key));
-    record_destroy(r);
+    list_append(&q->list, &r->used);
+    q->count++;
+    r->queue = q;
 }
 
 /* Also true for a lazy watch, which may be reporting an event at this moment. */
@@ -77,10 +89,49 @@ static bool in_use(const struct record *r)
     return !list_empty(&r->lookups) || r->fetch || r->lazy || !list_empty(&r->changed);
 }
 
+/* Its pods are not reported as gone, since they may still exist. */
+static void drop_entry(struct record *r)
+{
+    held_forget(r);
+    leave_queue(r);
+    service_unref(TAKE(r->service));
+    r->result = ERR_AGAIN;
+    r->answered_at = r->noted_at = 0;
+}
+
+static void limit_entries(struct catalog *c)
+{
+    for (size_t i = 0; i < DROP_TRIES && c->built.count > ENTRIES_MAX; i++) {
+        struct record *r = list_first(&c->built.list, struct record, used);
+        if (in_use(r))
+            record_used(r);
+        else
+            drop_entry(r);
+    }
+}
+
+void record_built(struct record *r)
+{
+    if (r->queue != queue_of(r))
+        record_used(r);
+    limit_entries(r->catalog);
+}
+
+/* Its pods are not reported as gone, since they may still exist. */
+static void drop_record(struct record *r)
+{
+    struct catalog *c = r->catalog;
+
+    held_forget(r);
+    leave_queue(r);
+    set_remove(&c->records, record_set_key(r));
+    record_destroy(r);
+}
+
 /* Drop the least recently used one without a subscriber. */
 static bool make_room(struct catalog *c)
 {
-    list_for_each (r, &c->used, struct record, used) {
+    list_for_each (r, &c->used.list, struct record, used) {
         if (in_use(r))
             continue;
         drop_record(r);
@@ -91,7 +142,7 @@ static bool make_room(struct catalog *c)
 
 void records_prune(struct catalog *c, uint64_t unused_ms)
 {
-    list_for_each (r, &c->used, struct record, used) {
+    list_for_each (r, &c->used.list, struct record, used) {
         if (c->sched->now - r->used_at < unused_ms)
             break;
         if (!in_use(r))
@@ -112,18 +163,19 @@ static const char *put(char **at, struct str text)
 static struct record *record_create(struct catalog *c, enum what what, struct str key,
                                     struct str ns, struct str name)
 {
-    struct record *r = xcalloc(1, sizeof(*r) + key.len + ns.len + name.len + 3);
+    struct record *r = xcalloc(1, sizeof(*r) + key.len + ns.len + 2);
     char *at = (char *)(r + 1);
 
     *r = (struct record){
         .catalog = c,
         .what = what,
+        .key_len = (uint16_t)key.len,
         .key = put(&at, key),
         .ns = put(&at, ns),
-        .name = put(&at, name),
         .result = ERR_AGAIN,
         .used_at = c->sched->now,
     };
+    r->name = r->key + key.len - name.len;
     list_init(&r->lookups);
     list_init(&r->used);
     list_init(&r->changed);
@@ -135,14 +187,14 @@ struct record *record_obtain(struct catalog *c, enum what what, struct str ns,
 {
     char room[KEY_ROOM];
     struct str key = record_key(what, ns, name, room);
-    struct record *r = map_get(&c->records, key);
+    struct record *r = set_get(&c->records, key);
 
     if (r)
         return r;
-    if (c->used_count >= RECORDS_MAX && !make_room(c))
+    if (c->used.count >= RECORDS_MAX && !make_room(c))
         return NULL;
     r = record_create(c, what, key, ns, name);
-    map_set(&c->records, key, r);
+    set_add(&c->records, r);
     record_used(r);
     return r;
 }

@@ -82,9 +82,9 @@ static void close_watches(struct scope *s)
         return;
     api_watch_close(TAKE(s->services));
     api_watch_close(TAKE(s->slices));
-    for (struct map_entry *e; (e = map_next(&s->catalog->records, &at));)
-        if (covers(s, e->value))
-            feed_forget(e->value);
+    for (struct record *r; (r = set_next(&s->catalog->records, &at));)
+        if (covers(s, r))
+            feed_forget(r);
 }
 
 static struct api_watch *open_watch(struct scope *s, const char *group,
@@ -114,9 +114,9 @@ static void watch_endpoints(struct scope *s)
     size_t at = 0;
 
     api_watch_close(s->slices);
-    for (struct map_entry *e; (e = map_next(&s->catalog->records, &at));)
-        if (covers(s, e->value))
-            feed_forget_slices(e->value);
+    for (struct record *r; (r = set_next(&s->catalog->records, &at));)
+        if (covers(s, r))
+            feed_forget_slices(r);
     s->by_endpoints = true;
     s->slices = open_watch(s, "/api/v1", "endpoints", feed_endpoints);
 }
@@ -126,8 +126,7 @@ static void touch_all(struct scope *s)
 {
     size_t at = 0;
 
-    for (struct map_entry *e; (e = map_next(&s->catalog->records, &at));) {
-        struct record *r = e->value;
+    for (struct record *r; (r = set_next(&s->catalog->records, &at));) {
         if (covers(s, r) && (r->result != ERR_AGAIN || !list_empty(&r->lookups)))
             record_touch(r);
     }
@@ -138,9 +137,9 @@ static void close_lazy(struct scope *s)
 {
     size_t at = 0;
 
-    for (struct map_entry *e; (e = map_next(&s->catalog->records, &at));)
-        if (covers(s, e->value))
-            lazy_close(e->value);
+    for (struct record *r; (r = set_next(&s->catalog->records, &at));)
+        if (covers(s, r))
+            lazy_close(r);
 }
 
 /* --- states --- */

@@ -24,8 +24,8 @@ void watching_stop(struct catalog *c)
 {
     size_t at = 0;
 
-    for (struct map_entry *e; (e = map_next(&c->records, &at));)
-        lazy_finish(e->value);
+    for (struct record *r; (r = set_next(&c->records, &at));)
+        lazy_finish(r);
     scopes_close(c, true);
 }
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "catalog/catalog.h"
+#include "catalog/record.h"
 #include "fake_api.h"
 
 #define SERVICES "/api/v1/services"
@@ -1946,6 +1947,105 @@ static void selectors_of_deployments_become_queries(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* --- entries that are not used --- */
+
+#define MANY 1200
+#define KEPT 500 /* ENTRIES_MAX of records.c */
+
+static void watch_many(struct world *w)
+{
+    for (size_t i = 0; i < MANY; i++) {
+        char text[512], name[16];
+        snprintf(name, sizeof(name), "s%zu", i);
+        snprintf(text, sizeof(text),
+                 "{'metadata': {'namespace': 'shop', 'name': '%s'},"
+                 " 'spec': {'selector': {'app': 'x'}, 'ports': [{'port': 80}]}}",
+                 name);
+        fake_event(w->api, SERVICES, API_ADDED, text);
+        snprintf(text, sizeof(text),
+                 "{'metadata': {'namespace': 'shop', 'name': '%s-a',"
+                 "  'labels': {'kubernetes.io/service-name': '%s'}},"
+                 " 'ports': [{'port': 8080}], 'endpoints': [" ENDPOINT("1") "]}",
+                 name, name);
+        fake_event(w->api, SLICES, API_ADDED, text);
+    }
+    watch_all(w);
+}
+
+static void look_up_number(struct world *w, struct lookup *l, size_t i)
+{
+    char name[16];
+
+    snprintf(name, sizeof(name), "s%zu", i);
+    look_up_service(w, l, name, 3000);
+    assert_int_equal(l->result, OK);
+    assert_int_equal(l->service->endpoint_count, 1);
+}
+
+static size_t entries(const struct world *w)
+{
+    return w->catalog->built.count;
+}
+
+static void entries_that_no_look_up_holds_are_limited(void **state)
+{
+    struct world *w = *state;
+    struct lookup held[3] = { 0 };
+
+    watch_many(w);
+    for (size_t i = 0; i < ARRAY_LEN(held); i++)
+        look_up_number(w, &held[i], i);
+    const struct service *first = held[0].service;
+    for (size_t i = 3; i < MANY; i++)
+        look_up_number(w, &w->lookup, i);
+    assert_int_equal(entries(w), KEPT);
+    assert_string_equal(w->gone, "");
+    look_up_number(w, &w->lookup, 0);
+    assert_ptr_equal(w->lookup.service, first); /* it was in use */
+    look_up_number(w, &w->lookup, 4);           /* it was dropped */
+    pass(w, 1);
+    for (size_t i = 0; i < ARRAY_LEN(held); i++)
+        lookup_finish(&held[i]);
+}
+
+static void count_one(void *owner, const struct service *s)
+{
+    size_t *count = owner;
+
+    assert_int_equal(s->endpoint_count, 1);
+    (*count)++;
+}
+
+static void entries_of_a_list_of_all_are_limited(void **state)
+{
+    struct world *w = *state;
+    size_t count = 0;
+
+    watch_many(w);
+    catalog_each(w->catalog, count_one, &count);
+    assert_int_equal(count, MANY);
+    assert_int_equal(entries(w), KEPT);
+    catalog_each(w->catalog, count_one, &count);
+    assert_int_equal(count, 2 * MANY);
+}
+
+/* Its slices change while there is no entry; the next look-up has them. */
+static void an_entry_that_was_dropped_is_built_from_new_objects(void **state)
+{
+    struct world *w = *state;
+
+    watch_many(w);
+    look_up_number(w, &w->lookup, 0);
+    for (size_t i = 1; i < MANY; i++)
+        look_up_number(w, &w->lookup, i);
+    fake_event(w->api, SLICES, API_MODIFIED,
+               SLICE("s0-a", "s0", "2", ENDPOINT("1") "," ENDPOINT("2")));
+    pass(w, 1);
+    assert_int_equal(entries(w), KEPT);
+    look_up_service(w, &w->lookup, "s0", 3000);
+    assert_int_equal(w->lookup.service->endpoint_count, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -2038,6 +2138,9 @@ int main(void)
         TEST(a_deployment_that_does_not_exist_is_not_found),
         TEST(the_pods_of_an_unreadable_deployment_are_found_by_owner),
         TEST(selectors_of_deployments_become_queries),
+        TEST(entries_that_no_look_up_holds_are_limited),
+        TEST(entries_of_a_list_of_all_are_limited),
+        TEST(an_entry_that_was_dropped_is_built_from_new_objects),
     };
     return cmocka_run_group_tests_name("catalog/catalog", tests, NULL, NULL);
 }

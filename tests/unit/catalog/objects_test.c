@@ -271,7 +271,7 @@ static void a_slice_replaces_the_one_of_its_name(void **state)
     assert_true(slice_list_remove(&l, "b"));
     assert_false(slice_list_remove(&l, "b"));
     assert_int_equal(l.count, 2);
-    assert_int_equal(l.at[0]->version, 2);
+    assert_int_equal(slice_list_at(&l, 0)->version, 2);
     slice_list_finish(&l);
 }
 
