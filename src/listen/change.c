@@ -79,21 +79,21 @@ static bool is_given_up(const struct listen_socket *d)
 static void remember(struct listeners_change *c, const struct listen_socket *d)
 {
     for (size_t i = 0; i < c->suspended_count; i++)
-        if (c->suspended[i].address.port == d->wanted.port &&
-            strcmp(c->suspended[i].address.host, d->wanted.host) == 0)
+        if (c->suspended[i].address.port == d->wanted->port &&
+            strcmp(c->suspended[i].address.host, d->wanted->host) == 0)
             return; /* the second socket of a pair */
     c->suspended =
         xrealloc(c->suspended, (c->suspended_count + 1) * sizeof(*c->suspended));
     c->suspended[c->suspended_count++] =
         (struct wanted){ .kind = WANTED_ADDRESS,
-                         .address = d->wanted,
+                         .address = *d->wanted,
                          .flag = "--listen",
                          .exposed = exposed_ref(d->exposed) };
 }
 
 static bool is_suspendable(const struct listen_socket *d, uint16_t port)
 {
-    return is_given_up(d) && d->port == port && d->wanted.port != 0;
+    return is_given_up(d) && d->port == port && d->wanted->port != 0;
 }
 
 static bool is_wildcard(const struct listeners *l, const struct wanted *w)

@@ -134,17 +134,26 @@ void listen_socket_start(struct listen_socket *d, int fd)
     listener_on_shortage(d->listener, free_descriptor, refuse_client);
 }
 
+static struct listen_address *copy_address(const struct listen_address *a)
+{
+    struct listen_address *copy = xmalloc(sizeof(*copy));
+
+    *copy = *a;
+    return copy;
+}
+
 void listen_socket_open(struct listeners *l, int fd, const struct wanted *w)
 {
     struct listen_socket *d = xcalloc(1, sizeof(*d));
     struct sockaddr_storage at = { 0 };
     socklen_t len = sizeof(at);
-    char key[WANTED_KEY_SIZE] = "";
+    char key[WANTED_KEY_SIZE] = "", address[ADDRESS_TEXT];
 
     if (w)
         wanted_key(w, l->in_pod, key);
     getsockname(fd, (struct sockaddr *)&at, &len);
-    address_text((struct sockaddr *)&at, d->address);
+    address_text((struct sockaddr *)&at, address);
+    d->address = xstrdup(address);
     d->all = l;
     d->port = at.ss_family == AF_UNIX ? HTTP_PORT : address_port((struct sockaddr *)&at);
     d->loopback = at.ss_family == AF_UNIX || address_is_loopback((struct sockaddr *)&at);
@@ -152,7 +161,7 @@ void listen_socket_open(struct listeners *l, int fd, const struct wanted *w)
     d->key = xstrdup(key);
     d->group = l->groups;
     if (w)
-        d->wanted = w->address;
+        d->wanted = copy_address(&w->address);
     listen_socket_start(d, fd);
     list_append(&l->sockets, &d->node);
     log_listening(d);
@@ -172,5 +181,7 @@ void listen_socket_close(struct listen_socket *d)
     listener_close(d->listener);
     exposed_unref(d->exposed);
     free(d->key);
+    free(d->address);
+    free(d->wanted);
     free(d);
 }

@@ -15,11 +15,12 @@ struct loop;
 struct own_addresses;
 struct serve;
 
+/* Small where it is at addresses of services: there may be thousands. */
 struct listen_socket {
     struct list_node node;
     struct listeners *all;
     struct listener *listener;
-    char address[ADDRESS_TEXT];
+    char *address; /* for logs and status; NULL: of services */
     uint16_t port;
     bool loopback;           /* only reachable from this machine */
     bool bridge;             /* of listen/bridge.h */
@@ -29,9 +30,9 @@ struct listen_socket {
 
     char *key;      /* wanted_key; "" for a socket from systemd, which always stays */
     unsigned group; /* the two sockets of one address have the same number */
-    struct listen_address wanted;
-    bool added;                 /* by listeners_expose: the settings do not have it */
-    const struct wanted *claim; /* during a change: what it serves after it; or NULL */
+    struct listen_address *wanted; /* NULL: inherited, or of services */
+    bool added;                    /* by listeners_expose: the settings do not have it */
+    const struct wanted *claim;    /* during a change: what it serves after it; or NULL */
 };
 
 struct listeners {

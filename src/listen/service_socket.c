@@ -73,7 +73,6 @@ static struct listen_socket *start_socket(struct listeners *l,
 {
     struct listen_socket *d = xcalloc(1, sizeof(*d));
 
-    address_text((const struct sockaddr *)sa, d->address);
     d->all = l;
     d->port = ntohs(sa->sin_port);
     d->loopback = true;
