@@ -15,6 +15,7 @@ LOG_MODULE(control);
 
 #define FLUSH_MS 20
 #define LOST_ROOM 64      /* for the line with the number of lost events */
+#define LINE_LEAST 128    /* bytes of an event, at least */
 #define FLUSH_BYTES 65536 /* so many are sent at once */
 
 /* --- filters --- */
@@ -98,6 +99,15 @@ static void send_line(struct reader *r)
         timer_set(&c->flush_later, FLUSH_MS);
 }
 
+/* For a reader that sleeps no line is written: it would be dropped. */
+static bool drops(struct reader *r)
+{
+    bool full = r->lost && bufq_room(r->out) < LOST_ROOM + LINE_LEAST;
+
+    r->lost += full;
+    return full;
+}
+
 /* True: the reader wants it. */
 static bool publish(struct reader *r, const struct request_event *e)
 {
@@ -105,6 +115,8 @@ static bool publish(struct reader *r, const struct request_event *e)
 
     if (!event_matches(e, &r->filter))
         return false;
+    if (drops(r))
+        return true;
     event_write(e, &r->filter, c->sched->now + c->wall_ahead_ms, &c->line);
     send_line(r);
     return true;
@@ -115,7 +127,7 @@ static void on_connection(void *owner, const struct connection_event *e)
     struct control *c = owner;
 
     list_for_each (r, &c->readers, struct reader, node) {
-        if (!event_matches_connection(e, &r->filter))
+        if (!event_matches_connection(e, &r->filter) || drops(r))
             continue;
         event_write_connection(e, &r->filter, c->sched->now + c->wall_ahead_ms, &c->line);
         send_line(r);
