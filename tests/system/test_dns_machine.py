@@ -4,6 +4,7 @@ SPDX-License-Identifier: MIT
 """
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -99,6 +100,22 @@ def test_the_unit_is_one_that_systemd_accepts(machine):
                               capture_output=True, env={**os.environ, "PATH": f"{CACHE}/usr/bin:{os.environ['PATH']}"})
         wrong = [line for line in done.stderr.splitlines() if unit in line and "resolvectl is not executable" not in line]
         assert not wrong, done
+
+
+@pytest.mark.parametrize("unit", ["kube-tunnel.service", "kube-tunnel.socket"])
+def test_the_units_to_copy_are_ones_that_systemd_accepts(tmp_path, unit):
+    verify = shutil.which("systemd-analyze")
+    if not verify:
+        pytest.skip("no systemd-analyze here: the syntax of the unit is NOT tested")
+    shutil.copytree(Path(__file__).parents[2] / "deploy/systemd", tmp_path / "units")
+    service = tmp_path / "units/kube-tunnel.service"
+    service.write_text(re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={BINARY}", service.read_text()))
+    done = subprocess.run([verify, "verify", "--man=no", "--recursive-errors=no", tmp_path / "units" / unit], text=True, capture_output=True)
+    assert not [line for line in done.stderr.splitlines() if "kube-tunnel." in line], done
+    broken = tmp_path / "units/broken.service"
+    broken.write_text(service.read_text().replace("[Service]", "[Service]\nNoSuchKey=1"))
+    done = subprocess.run([verify, "verify", "--man=no", "--recursive-errors=no", broken], text=True, capture_output=True)
+    assert "NoSuchKey" in done.stderr, done
 
 
 # --- others ---
