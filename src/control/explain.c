@@ -206,16 +206,33 @@ static json_t *pod_of(const struct survey *s)
     return pod;
 }
 
-static const char *next_of(const struct survey *s, enum err e)
+/* To see the objects in question.  Names of the cluster are labels, so the command can be
+ * pasted into a shell; owned. */
+static char *kubectl_of(const struct survey *s)
+{
+    const struct name *n = survey_name(s);
+    size_t count;
+    const struct survey_step *steps = survey_steps(s, &count);
+
+    if (str_empty(n->ns))
+        return xstrdup("kubectl get pods --all-namespaces");
+    if (count && strcmp(steps[count - 1].step, "external name") == 0)
+        return xasprintf("kubectl -n %.*s get service %.*s", STR_ARG(n->ns),
+                         STR_ARG(n->service));
+    return xasprintf("kubectl -n %.*s get pods", STR_ARG(n->ns));
+}
+
+/* Owned; or NULL. */
+static char *next_of(const struct survey *s, enum err e)
 {
     const char *verb, *resource;
 
     survey_missing(s, &verb, &resource);
     if (verb)
-        return "kube-tunnel rbac --check";
+        return xstrdup("kube-tunnel rbac --check");
     if (e == ERR_NOT_FOUND || e == ERR_NO_PORT)
-        return "kube-tunnel list";
-    return e ? "kubectl get pods" : NULL;
+        return xstrdup("kube-tunnel list");
+    return e ? kubectl_of(s) : NULL;
 }
 
 enum err explain_name(struct operation *op, struct answer *ret)
@@ -241,5 +258,6 @@ enum err explain_name(struct operation *op, struct answer *ret)
     const struct survey_step *s = survey_steps(x->survey, &count);
     for (size_t i = 0; i < count; i++)
         add_step(x->steps, s[i].step, s[i].ok, s[i].object, s[i].finding);
-    return conclude(op, TAKE(x->steps), next_of(x->survey, e), pod_of(x->survey), ret);
+    AUTO_FREE char *next = next_of(x->survey, e);
+    return conclude(op, TAKE(x->steps), next, pod_of(x->survey), ret);
 }

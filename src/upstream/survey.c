@@ -74,13 +74,15 @@ static void add_service(struct survey *s, const struct service *found)
 {
     bool watched = lookup_is_watched(&s->search.lookup);
 
-    add(s, "service", true, object_of(s), "%s%s%s, %zu ports, %zu endpoints; %s",
+    add(s, "service", true, object_of(s), "%s%s%s, %zu port%s, %zu endpoint%s; %s",
         found->headless       ? "headless, "
         : found->has_selector ? "with a selector, "
                               : "",
         found->sticky ? "sessionAffinity ClientIP, " : "",
         found->kind == SERVICE_NORMAL ? "found" : "found by name", found->port_count,
-        found->endpoint_count, watched ? "from a watch" : "looked up just now");
+        found->port_count == 1 ? "" : "s", found->endpoint_count,
+        found->endpoint_count == 1 ? "" : "s",
+        watched ? "from a watch" : "looked up just now");
 }
 
 static const char *state_of(const struct endpoint *e)
@@ -97,6 +99,7 @@ static void add_endpoint(struct survey *s, const struct choice *c,
     bool usable = balance_may_choose(ch->balance, c, e);
     bool fit = balance_is_fit(ch->balance, c, e);
     char *object = xasprintf("Pod %s/%s", e->ns, e->pod);
+    uint32_t tunnels = connector_count(connectors_for(ch->connectors, e), e->key);
 
     if (!route_matches(c->route, e))
         add(s, "endpoint", false, object,
@@ -105,9 +108,8 @@ static void add_endpoint(struct survey *s, const struct choice *c,
         add(s, "endpoint", false, object, "%s, but it has no such container port",
             state_of(e));
     else
-        add(s, "endpoint", usable, object, "%s, %s port %u, %u tunnels%s", state_of(e),
-            e->ip ? e->ip : "no address", port,
-            connector_count(connectors_for(ch->connectors, e), e->key),
+        add(s, "endpoint", usable, object, "%s, %s port %u, %u tunnel%s%s", state_of(e),
+            e->ip ? e->ip : "no address", port, tunnels, tunnels == 1 ? "" : "s",
             usable && !fit ? ", chosen last: it refused connections or is terminating"
                            : "");
 }
@@ -249,6 +251,11 @@ const struct endpoint *survey_endpoint(const struct survey *s, uint16_t *ret_por
 {
     *ret_port = s->port;
     return s->endpoint;
+}
+
+const struct name *survey_name(const struct survey *s)
+{
+    return &search_route(&s->search)->name;
 }
 
 void survey_missing(const struct survey *s, const char **ret_verb,

@@ -71,12 +71,12 @@ def test_an_alias_and_its_port(explain):
 @pytest.mark.parametrize("name, step, finding, next_", [
     ("nope.shop", "service", "services \"nope\" not found", "kube-tunnel list"),
     ("web.shop:81", "port", "services \"web\" has no port 81: it declares 80 (http), 9000 (echo)", "kube-tunnel list"),
-    ("empty.shop", "choice", "no pod matches selector app=nobody", "kubectl get pods"),
+    ("empty.shop", "choice", "no pod matches selector app=nobody", "kubectl -n shop get pods"),
     ("web.secret", "settings", "its namespace is closed", "kube-tunnel config show"),
     ("localhost", "name", "kube-tunnel itself", "kube-tunnel list"),
     ("a..b", "name", "", "kube-tunnel list"),
     ("web.shop:99999", "name", "its port is no number from 1 to 65535", "kube-tunnel list"),
-    ("ext.shop", "external name", "is an ExternalName for example.org", "kubectl get pods"),
+    ("ext.shop", "external name", "is an ExternalName for example.org", "kubectl -n shop get service ext"),
     ("192.0.2.1", "address", "no service or pod of the cluster has the address", "kube-tunnel list"),
     ("nope.shop.pod", "service", "pods \"nope\" not found", "kube-tunnel list"),
 ])
