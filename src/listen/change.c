@@ -96,31 +96,12 @@ static bool is_suspendable(const struct listen_socket *d, uint16_t port)
     return is_given_up(d) && d->port == port && d->wanted->port != 0;
 }
 
-static bool is_wildcard(const struct listeners *l, const struct wanted *w)
-{
-    const char *host = w->address.host;
-
-    return host[0] ? strcmp(host, "*") == 0 || strcmp(host, "0.0.0.0") == 0 ||
-                         strcmp(host, "::") == 0
-                   : l->in_pod;
-}
-
-/* A listener at an address of a service, or at all of them, with the wanted port; or NULL. */
-static const struct listen_socket *find_service_socket(const struct listeners *l,
-                                                       const struct wanted *w)
-{
-    list_for_each (d, &l->service_sockets, struct listen_socket, node)
-        if (d->port == w->address.port && (!d->exposed || is_wildcard(l, w)))
-            return d;
-    return NULL;
-}
-
 static bool overlaps(const struct listeners_change *c, const struct wanted *w)
 {
     list_for_each (d, &c->all->sockets, struct listen_socket, node)
         if (is_suspendable(d, w->address.port))
             return true;
-    return find_service_socket(c->all, w) != NULL;
+    return listeners_at_services(c->all, w) != NULL;
 }
 
 /* Closes the listeners on this port that are given up; the clients that wait on them are
@@ -128,10 +109,8 @@ static bool overlaps(const struct listeners_change *c, const struct wanted *w)
 static void suspend(struct listeners_change *c, const struct wanted *w)
 {
     uint16_t port = w->address.port;
-    const struct listen_socket *at_services = find_service_socket(c->all, w);
 
-    if (at_services)
-        at_services->services->give_up(at_services->services->owner, port);
+    listeners_take_from_services(c->all, w);
     list_for_each (d, &c->all->sockets, struct listen_socket, node) {
         if (!is_suspendable(d, port))
             continue;

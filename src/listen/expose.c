@@ -19,6 +19,8 @@ enum err listeners_expose(struct listeners *l, const struct expose *x, struct st
         .kind = WANTED_EXPOSED, .address = x->local, .expose = x, .exposed = exposed
     };
     e = wanted_bind(&w, l->in_pod, &sockets, why);
+    if (e == ERR_IN_USE && listeners_take_from_services(l, &w))
+        e = wanted_bind(&w, l->in_pod, &sockets, why);
     if (e)
         return e;
     listen_sockets_open(l, &sockets, &w);

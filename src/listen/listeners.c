@@ -185,3 +185,31 @@ void listen_socket_close(struct listen_socket *d)
     free(d->wanted);
     free(d);
 }
+
+static bool is_wildcard(const struct listeners *l, const struct wanted *w)
+{
+    const char *host = w->address.host;
+
+    return host[0] ? strcmp(host, "*") == 0 || strcmp(host, "0.0.0.0") == 0 ||
+                         strcmp(host, "::") == 0
+                   : l->in_pod;
+}
+
+const struct listen_socket *listeners_at_services(const struct listeners *l,
+                                                  const struct wanted *w)
+{
+    list_for_each (d, &l->service_sockets, struct listen_socket, node)
+        if (d->port == w->address.port && (!d->at.s_addr || is_wildcard(l, w)))
+            return d;
+    return NULL;
+}
+
+bool listeners_take_from_services(struct listeners *l, const struct wanted *w)
+{
+    const struct listen_socket *d = listeners_at_services(l, w);
+
+    if (!d)
+        return false;
+    d->services->give_up(d->services->owner, d->port);
+    return true;
+}

@@ -54,5 +54,10 @@ void listen_socket_open(struct listeners *l, int fd, const struct wanted *w);
 void listen_sockets_open(struct listeners *l, const struct listen_sockets *sockets,
                          const struct wanted *w);
 void listen_socket_close(struct listen_socket *d);
+/* One at an address of a service, or at all of them, that is in the way of what is wanted; or NULL. */
+const struct listen_socket *listeners_at_services(const struct listeners *l,
+                                                  const struct wanted *w);
+/* Closes those.  False: there were none. */
+bool listeners_take_from_services(struct listeners *l, const struct wanted *w);
 /* Of a socket that has all but its listener: accepts clients. */
 void listen_socket_start(struct listen_socket *d, int fd);

@@ -827,6 +827,47 @@ static void a_reload_may_listen_on_every_address(void **state)
     listening_everywhere_takes_the_port_from_addresses("true");
 }
 
+static void a_reload_that_listens_on_127_0_0_1_leaves_addresses(void **state)
+{
+    (void)state;
+    static struct ports p;
+    struct listeners_change *change;
+    struct diag why = { "" };
+    AUTO_FREE char *local = xasprintf("127.0.0.1:%u", first_port);
+    struct in_addr at = opened("web", service_of(&p, first_port, 0));
+    struct config *config = settings_of("listen", local);
+
+    assert_int_equal(listeners_prepare(listeners, config, &change, &why), OK);
+    listeners_commit(change);
+    config_unref(config);
+    assert_int_equal(open_listeners(), 1);
+    assert_int_equal(connect_to(at, first_port), 0);
+    assert_int_equal(told.clients, 1);
+}
+
+static void an_added_port_on_every_address_takes_it_from_addresses(void **state)
+{
+    (void)state;
+    static struct ports p;
+    struct diag why = { "" };
+    uint16_t port = 0;
+    struct expose x = { .name = xstrdup("web.shop"),
+                        .port = xstrdup("80"),
+                        .local = { .host = "*", .port = first_port } };
+
+    opened("web", service_of(&p, first_port, first_port + 1));
+    assert_int_equal(listeners_expose(listeners, &x, STR("cluster.local"), &port, &why),
+                     OK);
+    assert_int_equal(port, first_port);
+    assert_int_equal(open_listeners(), 1);
+    assert_int_equal(listeners_unexpose(listeners, first_port), 2);
+    int other = serve_at("0.0.0.0", first_port);
+    assert_int_equal(listeners_expose(listeners, &x, STR("cluster.local"), &port, &why),
+                     ERR_IN_USE);
+    close(other);
+    expose_finish(&x);
+}
+
 static void nothing_is_opened_without_listeners(void **state)
 {
     (void)state;
@@ -907,6 +948,8 @@ int main(void)
         TEST(short_connections_keep_the_address_that_they_use),
         TEST(per_port_gives_way_to_a_server_on_127_0_0_1),
         TEST(a_reload_may_listen_on_every_address),
+        TEST(a_reload_that_listens_on_127_0_0_1_leaves_addresses),
+        TEST(an_added_port_on_every_address_takes_it_from_addresses),
         TEST(nothing_is_opened_without_listeners),
         TEST(a_namespace_that_is_closed_later_is_closed_at_once),
         TEST(status_shows_names_and_ports),
