@@ -31,7 +31,7 @@ func reset(c net.Conn) { c.(*net.TCPConn).SetLinger(0) }
 // each until then, and drops everyone's packets when it has no more (tcp_mem).
 func stuck(c net.Conn) {
 	c.(*net.TCPConn).SetReadBuffer(256 << 10)
-	time.Sleep(3 * time.Minute)
+	time.Sleep(time.Minute)
 }
 
 func afterEOF(c net.Conn) {
