@@ -74,7 +74,10 @@ def dnsperf(server, questions, *flags, prefix=()):
 
 
 def number(text, pattern):
-    return float(re.search(pattern, text).group(1))
+    found = re.search(pattern, text)
+    if not found:
+        raise LoadFailed(f"dnsperf printed no {pattern!r}:\n{text[-800:]}")
+    return float(found.group(1))
 
 
 def names():
@@ -88,7 +91,9 @@ def write_questions(path, found):
 
 
 def answered_of(text):
-    return number(text, r"NOERROR (\d+)"), number(text, r"SERVFAIL (\d+)")
+    """What no answer had is not printed."""
+    counts = {code: float(count) for code, count in re.findall(r"(NOERROR|SERVFAIL|REFUSED) (\d+)", text)}
+    return counts.get("NOERROR", 0), counts.get("SERVFAIL", 0) + counts.get("REFUSED", 0)
 
 
 def percentile(text, share):
