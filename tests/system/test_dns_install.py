@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from resolver_machine import JOURNAL, Machine
-from tunnel_process import BINARY, clean_environment
+from tunnel_process import BINARY, clean_environment, eventually
 
 NAMES = "127.5.1.1 web.shop.svc.cluster.local\n127.5.1.2 pg.shop.svc.cluster.local\n"
 UNIT = "etc/systemd/system/kube-tunnel-dns.service"
@@ -342,8 +342,8 @@ def test_a_journal_of_another_version_is_left_alone(machine):
     assert machine.seen() == before
 
 
-def started(machine, *words):
-    return subprocess.Popen([BINARY, "dns", *words, "--root", machine.root], stdout=subprocess.PIPE, text=True, stderr=subprocess.PIPE,
+def started(machine, *words, before=()):
+    return subprocess.Popen([*before, BINARY, "dns", *words, "--root", machine.root], stdout=subprocess.PIPE, text=True, stderr=subprocess.PIPE,
                             env=clean_environment(HOME=str(machine.home), XDG_RUNTIME_DIR=str(machine.home)))
 
 
@@ -363,8 +363,8 @@ def test_several_at_once_wait_for_each_other(machine):
 
 
 @contextlib.contextmanager
-def lock_of(machine):
-    folder = machine.root / "var/lib/kube-tunnel-dns.lock"
+def lock_of(machine, name="kube-tunnel-dns.lock"):
+    folder = machine.root / "var/lib" / name
     folder.mkdir(0o700)
     with open(os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
         fcntl.lockf(file, fcntl.LOCK_EX)
@@ -378,6 +378,37 @@ def test_status_and_dry_runs_need_no_lock_and_others_wait_for_it(machine):
         assert "not installed" in ok(machine.dns("status"))
         assert "would be written" in ok(machine.dns("install", "--dry-run"))
         assert not (machine.root / JOURNAL).exists() and waiting.poll() is None
+    out, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0 and "written" in out, (out, err)
+    ok(machine.dns("uninstall"))
+
+
+def opened(process):
+    """What the program that strace runs has open."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            for fd in Path(f"/proc/{child}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    found.add(os.readlink(fd))
+    return found
+
+
+@needs_strace
+def test_the_lock_of_a_removed_file_is_not_taken_for_the_lock(machine):
+    """The holder takes the file away after the next process has opened it and before that locks it (strace delays it),
+    and a third process has a new one."""
+    machine.with_resolved()
+    path = machine.root / "var/lib/kube-tunnel-dns.lock"
+    delayed = ["strace", "-f", "-qq", "-o", "/dev/null", "-E", UNTRACED, "-e", "inject=fcntl:delay_enter=300000"]
+    with lock_of(machine, "third"):
+        with lock_of(machine):
+            waiting = started(machine, "install", before=delayed)
+            eventually(lambda: f"{path}/lock" in opened(waiting), pause=0.005)
+            path.rename(path.with_name("first"))
+            path.with_name("third").rename(path)
+        eventually(lambda: f"{path}/lock" in opened(waiting) or waiting.poll() is not None, pause=0.005)
+        assert waiting.poll() is None and not (machine.root / JOURNAL).exists()
     out, err = waiting.communicate(timeout=60)
     assert waiting.returncode == 0 and "written" in out, (out, err)
     ok(machine.dns("uninstall"))

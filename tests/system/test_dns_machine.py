@@ -203,3 +203,35 @@ def check_low_ports(machine, how, program):
     assert ports()["status"] == "ok", ports()
     assert machine.run(program, "dns", "uninstall").returncode == 0
     assert ports()["status"] == "failed" and machine.machine.seen() == before
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="no strace here: NOTHING about crashes is tested")
+@pytest.mark.parametrize("how, doing, undoing", [("setcap", "setxattr", "removexattr"), ("sysctl", "write", "write")])
+def test_low_ports_are_taken_back_after_a_crash(machine, how, doing, undoing):
+    """Killed before each of the calls by which it gives the right, and takes it back."""
+    program = machine.machine.home / "kube-tunnel"
+    shutil.copy(BINARY, program)
+    traced = ["strace", "-f", "-qq", "-o", "/dev/null", "-E", f"ASAN_OPTIONS={os.environ.get('ASAN_OPTIONS', '')}:detect_leaks=0"]
+    install = [program, "dns", "install", "--backend", "macos", "--low-ports", how]
+
+    def seen():
+        return machine.machine.seen(), os.listxattr(program), machine.ok("cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start")
+
+    def killed_each(kind, *words):
+        for count in range(1, 100):
+            done = machine.run(*traced, "-e", f"inject={kind}:signal=SIGKILL:when={count}", *words)
+            assert done.returncode in (0, -9, 137), done
+            if done.returncode == 0:
+                return
+            yield count
+
+    before, kills = seen(), 0
+    for kills in killed_each(doing, *install):
+        machine.ok(program, "dns", "uninstall")
+        assert seen() == before, kills
+    assert kills and seen() != before
+    for kills in killed_each(undoing, program, "dns", "uninstall"):
+        machine.ok(program, "dns", "uninstall")
+        assert seen() == before, kills
+        machine.ok(*install)
+    assert kills and seen() == before
