@@ -38,7 +38,7 @@ static void print_words(const struct typed_word *t)
     }
 }
 
-/* What was printed so far is the answer. */
+/* What was written so far is the answer: blocks of a few kilobytes. */
 static void on_alarm(int signum)
 {
     (void)signum;
@@ -47,7 +47,6 @@ static void on_alarm(int signum)
 
 void print_candidates(const struct typed_word *t)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGALRM, on_alarm);
     alarm(DEADLINE_S);
     switch (t->what) {

@@ -58,7 +58,7 @@ static void read_endpoints(const json_t *object)
         return;
     assert(*name);
     for (size_t i = 0; i < slices.count; i++)
-        assert(strcmp(slices.at[i]->service, name) == 0);
+        assert(strcmp(slice_list_at(&slices, i)->service, name) == 0);
     build_and_destroy(spec_pack(&loose), &slices, &none);
     slice_list_finish(&slices);
     free(ns);
