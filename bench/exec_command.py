@@ -36,7 +36,9 @@ def running(place, folder):
                              env=environment, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 20
-        while not (runtime / "kube-tunnel" / "default.sock").exists() and time.monotonic() < deadline:
+        while not (runtime / "kube-tunnel" / "default.sock").exists():
+            if time.monotonic() > deadline:
+                raise RuntimeError("kube-tunnel has not started")
             time.sleep(0.05)
         time.sleep(1)  # the services are loaded
         yield environment

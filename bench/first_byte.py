@@ -10,12 +10,15 @@ import subprocess
 import sys
 import time
 
+from process import die_with_parent
+
 LINE = "Forwarding from 127.0.0.1:"
 
 
 def first_byte(host, command):
     began = time.monotonic()
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                          preexec_fn=die_with_parent) as child:
         try:
             printed = child.stdout.readline()
             line = time.monotonic()

@@ -51,9 +51,10 @@ def ask(address, sent, end):
         s.sendall(sent)
         received = b""
         while not end(received):
-            received += s.recv(65536)
-            if not received:
-                raise RuntimeError(f"{address}: no answer")
+            part = s.recv(65536)
+            if not part:
+                raise RuntimeError(f"{address}: no complete answer")
+            received += part
 
 
 def http(address):

@@ -196,14 +196,14 @@ class Part:
     usual: bool = True  # measured when no part is named
 
     def section(self, bench):
-        """The text of its section, and its rows."""
+        """The text of its section, its rows, and whether it was measured."""
         print_progress(f"part {self.name}")
         began, load = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), machine.load()
         try:
             found = self.run(bench)
         except (LoadFailed, RuntimeError, OSError, subprocess.SubprocessError) as e:
             print_progress(f"part {self.name}: {e}")
-            found = Found([], remarks=[f"failed: {str(e).splitlines()[0]}"])
+            found = Found([], remarks=[f"failed: {(str(e) or type(e).__name__).splitlines()[0]}"])
         rows = [Row("load of the machine before this part, over 1, 5 and 15 minutes", load).cells(), *found.rows]
         if (used := machine.tcp_memory()) > TCP_MEMORY:
             found.remarks.append(f"UNRELIABLE: {used:.0%} of the kernel's memory for TCP is in use (tcp_mem): it drops packets")
@@ -211,7 +211,7 @@ class Part:
                  table.markdown(table.FIGURE_HEAD, rows), *found.blocks]
         if found.remarks:
             parts.append("\n".join(f"- {r}" for r in found.remarks))
-        return "\n\n".join(parts) + "\n", rows
+        return "\n\n".join(parts) + "\n", rows, bool(found.rows or found.blocks)
 
 
 PARTS = {part.name: part for part in (

@@ -129,16 +129,20 @@ def report_comparison(arguments, effort, folder):
 
 
 def report_parts(arguments, folder):
-    rows = []
+    rows, failed = [], []
     with contextlib.closing(Bench(folder, chosen_places(arguments), arguments.sentences)) as bench:
         for part in chosen_parts(arguments.parts):
             bench.effort = effort_of(arguments, part.usual)
-            section, found = part.section(bench)
+            section, found, measured = part.section(bench)
             print(section, flush=True)
             rows += found
-            if arguments.write:
+            if not measured:
+                failed.append(part.name)
+            elif arguments.write:
                 results.write({part.name: section}, PARTS)
     print("# figures of this run\n\n" + table.markdown(table.FIGURE_HEAD, rows))
+    if failed:
+        sys.exit(f"script/bench: not measured: {', '.join(failed)}")
 
 
 def main():

@@ -5,6 +5,7 @@ SPDX-License-Identifier: MIT
 """
 import contextlib
 import dataclasses
+import subprocess
 import sys
 import time
 
@@ -65,7 +66,7 @@ def attempt(place, name, contender, action):
     """Runs an action; if it fails, the contender has no number for it, and the run continues."""
     try:
         return action()
-    except (LoadFailed, RuntimeError, ValueError) as e:
+    except (LoadFailed, RuntimeError, ValueError, subprocess.SubprocessError) as e:
         print_progress(f"{place.title}: {name}: {contender.name}: {e}")
         return {}
 
