@@ -90,6 +90,20 @@ static char *put_one(char *to, struct str text, size_t *at)
     return to + n;
 }
 
+typedef uint8_t sixteen_bytes __attribute__((vector_size(16)));
+
+static bool put_sixteen(char *to, const char *from)
+{
+    sixteen_bytes x, special;
+    uint64_t halves[2];
+
+    memcpy(&x, from, sizeof(x));
+    memcpy(to, &x, sizeof(x));
+    special = (sixteen_bytes)((x - ' ' > 0x7e - ' ') | (x == '"') | (x == '\\'));
+    memcpy(halves, &special, sizeof(halves));
+    return !(halves[0] | halves[1]);
+}
+
 static bool put_eight(char *to, const char *from)
 {
     uint64_t eight;
@@ -108,24 +122,34 @@ static bool put_four(char *to, const char *from)
     return !any_special(four | (ONES << 32) * ' ');
 }
 
-/* Copies all of it, if it is plain: by eight or four bytes, the last ones twice where the length
- * is no multiple.  False: there is something to escape. */
+/* One to three bytes: the first, the middle and the last one. */
+static bool put_few(char *to, struct str text)
+{
+    uint64_t first = (uint8_t)text.at[0], middle = (uint8_t)text.at[text.len / 2],
+             last = (uint8_t)text.at[text.len - 1];
+
+    to[0] = (char)first;
+    to[text.len / 2] = (char)middle;
+    to[text.len - 1] = (char)last;
+    return !any_special(first | middle << 8 | last << 16 | (ONES << 24) * ' ');
+}
+
+/* Copies all of it, if it is plain: by 16, 8 or 4 bytes, the last ones twice where the length is
+ * no multiple.  False: there is something to escape. */
 static bool put_plain(char *to, struct str text)
 {
-    size_t at = 0;
+    size_t n = text.len;
 
-    if (text.len < 4) {
-        for (; at < text.len && is_plain(text.at[at]); at++)
-            to[at] = text.at[at];
-        return at == text.len;
-    }
-    if (text.len < 8)
-        return put_four(to, text.at) &&
-               put_four(to + text.len - 4, text.at + text.len - 4);
-    for (; at + 8 <= text.len; at += 8)
-        if (!put_eight(to + at, text.at + at))
+    if (n < 4)
+        return !n || put_few(to, text);
+    if (n < 8)
+        return put_four(to, text.at) && put_four(to + n - 4, text.at + n - 4);
+    if (n < 16)
+        return put_eight(to, text.at) && put_eight(to + n - 8, text.at + n - 8);
+    for (size_t at = 0; at + 16 < n; at += 16)
+        if (!put_sixteen(to + at, text.at + at))
             return false;
-    return put_eight(to + text.len - 8, text.at + text.len - 8);
+    return put_sixteen(to + n - 16, text.at + n - 16);
 }
 
 static char *put_escaped(char *to, struct str text)
@@ -159,6 +183,10 @@ char *json_put_number(char *to, uint64_t n)
     if (n < 10) {
         *to = (char)('0' + n);
         return to + 1;
+    }
+    if (n < 100) {
+        memcpy(to, pairs + n * 2, 2);
+        return to + 2;
     }
     for (; n >= 100; n /= 100)
         memcpy(digits + (at -= 2), pairs + n % 100 * 2, 2);

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <inttypes.h>
 #include <stdint.h>
 #include <cmocka.h>
 
@@ -80,6 +81,45 @@ static void strings_are_ascii(void **state)
     assert_json((struct str){ "a\0b", 3 }, "\"a\\u0000b\"");
 }
 
+/* Each byte at each place of strings of each length, which are copied in blocks. */
+static void a_byte_is_escaped_wherever_it_is(void **state)
+{
+    (void)state;
+    char text[41];
+
+    for (size_t len = 1; len < sizeof(text); len++)
+        for (size_t at = 0; at < len; at++)
+            for (int c = 0; c < 0x80; c++) {
+                struct json_out o = { 0 };
+                memset(text, 'a', len);
+                text[at] = (char)c;
+                json_out_string(&o, (struct str){ text, len });
+                json_t *read =
+                    json_loadb(o.at, o.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+                assert_int_equal(json_string_length(read), len);
+                assert_memory_equal(json_string_value(read), text, len);
+                bool plain = c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+                assert_true(plain ? o.len == len + 2 : o.len > len + 2);
+                json_decref(read);
+                json_out_finish(&o);
+            }
+}
+
+static void numbers_as_printf_writes_them(void **state)
+{
+    (void)state;
+    char wanted[32];
+
+    for (uint64_t n = 0; n < 120000; n += 1 + n / 1100) {
+        struct json_out o = { 0 };
+        json_out_number(&o, n * n);
+        int len = snprintf(wanted, sizeof(wanted), "%" PRIu64, n * n);
+        assert_int_equal(o.len, len);
+        assert_memory_equal(o.at, wanted, o.len);
+        json_out_finish(&o);
+    }
+}
+
 static void numbers_and_bytes_are_written(void **state)
 {
     struct json_out o = { 0 };
@@ -105,6 +145,8 @@ int main(void)
         cmocka_unit_test(values_that_are_no_text_are_refused),
         cmocka_unit_test(flags_are_read),
         cmocka_unit_test(strings_are_ascii),
+        cmocka_unit_test(a_byte_is_escaped_wherever_it_is),
+        cmocka_unit_test(numbers_as_printf_writes_them),
         cmocka_unit_test(numbers_and_bytes_are_written),
     };
     return cmocka_run_group_tests_name("control/query", tests, NULL, NULL);
