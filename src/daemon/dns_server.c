@@ -59,13 +59,18 @@ static enum err open_fresh(struct dns_server_change *c, const struct listen_list
     struct dns_parts parts = c->server->parts;
 
     parts.listen = listen;
-    enum err e = dns_open(&parts, config, &c->fresh, why);
-    if (!e || config->dns_listen.count)
+    return dns_open(&parts, config, &c->fresh, why);
+}
+
+/* No setting wants the address, and another kube-tunnel may listen there: it is no reason not to
+ * serve, nor to refuse other settings.  A wrong dns-forward is one. */
+static enum err excuse(struct dns_server_change *c, enum err e, struct diag *why)
+{
+    if (str_starts(str_of(why->text), STR("dns-forward")))
         return e;
-    /* No setting wants it, and another kube-tunnel may listen there: it is no reason not to
-     * serve. */
     log_warn(NO_ID, "cannot listen where dns install has the resolver ask",
              LOG_S("reason", diag_text(why, e)));
+    c->close = true;
     return OK;
 }
 
@@ -84,6 +89,8 @@ enum err dns_server_prepare(struct dns_server *s, const struct config *config,
     if (listen.count)
         e = s->dns ? dns_prepare(s->dns, &listen, config, &c->change, why)
                    : open_fresh(c, &listen, config, why);
+    if (e && !config->dns_listen.count)
+        e = excuse(c, e, why);
     if (e)
         dns_server_discard(c);
     else

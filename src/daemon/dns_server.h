@@ -16,7 +16,7 @@ struct dns_server_change;
 #define ADDRESS_PROMISED_MS (ANSWER_TTL * 1000 + 2500)
 
 /* Borrows `addresses`, and what *parts borrows, until dns_server_close.  As dns_open; a failure
- * at an address that no setting wants is logged. */
+ * at an address that no setting wants is logged, and it listens nowhere. */
 MUST_CHECK enum err dns_server_open(const struct dns_parts *parts,
                                     struct addresses *addresses,
                                     const struct config *config, struct dns_server **ret,
@@ -24,7 +24,7 @@ MUST_CHECK enum err dns_server_open(const struct dns_parts *parts,
 void dns_server_close(struct dns_server *s);                  /* NULL accepted */
 const struct dns *dns_server_dns(const struct dns_server *s); /* NULL accepted */
 
-/* Binds what is new.  The config is borrowed for the call. */
+/* Binds what is new, and fails as dns_server_open.  The config is borrowed for the call. */
 MUST_CHECK enum err dns_server_prepare(struct dns_server *s, const struct config *config,
                                        struct dns_server_change **ret, struct diag *why);
 void dns_server_commit(struct dns_server_change *c);

@@ -29,8 +29,8 @@ struct dns_parts {
 
 /* All is borrowed until dns_close; the config only for the call.  *ret is NULL where parts->listen
  * is empty.
- * ERR_IN_USE, ERR_ACCESS, ERR_CONFIG, ERR_NO_FILES: *why names the address and what to do; nothing
- * is open. */
+ * ERR_IN_USE, ERR_ACCESS, ERR_CONFIG, ERR_NO_FILES: *why begins with the setting, and names the
+ * address and what to do; nothing is open. */
 MUST_CHECK enum err dns_open(const struct dns_parts *parts, const struct config *config,
                              struct dns **ret, struct diag *why);
 /* Questions without a response get none.  NULL accepted. */

@@ -11,6 +11,7 @@ import pytest
 from dig import dig
 from h2_frames import ACK, END_HEADERS, REFUSED_STREAM, SETTINGS, data, frame, headers
 from otlp_collector import Collector
+from resolver_namespace import needs_root
 from test_access_log import logged
 from test_config_reload import REFUSED, start  # noqa: F401 (a fixture)
 from test_h2_frames_of_clients import GET, POST, Client
@@ -198,6 +199,28 @@ def test_a_dns_port_in_use_refuses_the_change_whole(start, kind):  # noqa: F811
     assert "dns-listen: " in log and str(taken) in log
     assert answers(one) and is_free(two) and file.tunnel.get(WEB).status == 200
     assert "no longer a DNS server" not in file.tunnel.log()
+
+
+@needs_root
+def test_an_address_of_dns_install_that_is_in_use_refuses_no_change(start, playground, tmp_path):  # noqa: F811
+    """It has its own /var/lib, with what dns install writes down."""
+    one, taken = free_ports(2)
+    journal = tmp_path / "lib" / "kube-tunnel-dns.json"
+    journal.parent.mkdir()
+    want = {"backend": "resolv.conf", "server": "127.0.0.1", "port": taken, "domains": ["cluster.local"], "lowPorts": "none"}
+    journal.write_text(json.dumps({"format": 1, "want": want, "steps": []}))
+    journal.chmod(0o644)
+    with socket.create_server(("127.0.0.1", taken)):
+        file = start(f"dns-listen: ['127.0.0.1:{one}']\n", wrapper=[
+            "unshare", "-m", "sh", "-c", 'mount --bind "$1" /var/lib && shift && exec "$@"', "sh", journal.parent],
+            kubeconfig=playground.kubeconfig)
+        log = file.write("wait: 5s\n")
+        assert f"cannot listen where dns install has the resolver ask reason=\"dns-listen: port {taken}" in log
+        assert is_free(one) and file.tunnel.get(WEB).status == 200
+    file.write("wait: 6s\n")
+    assert answers(taken)
+    log = file.write(f"dns-forward: 127.0.0.1:{taken}\n", text=REFUSED)
+    assert "dns-forward: it is the address of this DNS server itself" in log and answers(taken)
 
 
 def test_a_listener_in_use_leaves_the_dns_server_as_it_was(start):  # noqa: F811
