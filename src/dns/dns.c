@@ -134,12 +134,13 @@ static void on_datagram(void *owner, const struct datagram *d)
 static void on_accept(void *owner, int fd, const struct sockaddr *peer)
 {
     const struct dns_socket *s = owner;
-    tcp_clients_accept(s->dns->tcp, fd, peer);
+    tcp_clients_accept(s->dns->tcp, s, fd, peer);
 }
 
 static void close_socket(struct dns_socket *s)
 {
     questions_forget(s->dns->questions, s);
+    tcp_clients_close(s->dns->tcp, s);
     udp_close(s->udp);
     listener_close(s->tcp);
     list_remove(&s->node);

@@ -37,7 +37,8 @@ MUST_CHECK enum err dns_open(const struct dns_parts *parts, const struct config 
 void dns_close(struct dns *d);
 
 /* A change has two steps: the first binds what is new and may fail, as dns_open; the second does
- * not fail.  A socket whose address is wanted before and after stays open.  Questions that wait
+ * not fail.  A socket whose address is wanted before and after stays open; one that is not takes
+ * its connections with it.  Questions that wait
  * for a server of --dns-forward that is given up get no response.  `listen` is not empty, and
  * borrowed for the call. */
 MUST_CHECK enum err dns_prepare(struct dns *d, const struct listen_list *listen,

@@ -23,6 +23,7 @@ static struct metric open_connections = {
 
 struct tcp_client {
     struct tcp_clients *all;
+    const void *listener;
     struct list_node node; /* the one that has been idle for longest first */
     struct stream *stream;
     struct task wake;
@@ -76,6 +77,13 @@ void tcp_clients_destroy(struct tcp_clients *all)
         close_tcp_client(c);
     sources_destroy(all->sources);
     free(all);
+}
+
+void tcp_clients_close(struct tcp_clients *all, const void *listener)
+{
+    list_for_each (c, &all->list, struct tcp_client, node)
+        if (c->listener == listener)
+            close_tcp_client(c);
 }
 
 static void on_idle(struct timer *t)
@@ -190,7 +198,8 @@ static struct in_addr own_address(int fd)
     return ((const struct sockaddr_in *)&own)->sin_addr;
 }
 
-void tcp_clients_accept(struct tcp_clients *all, int fd, const struct sockaddr *peer)
+void tcp_clients_accept(struct tcp_clients *all, const void *listener, int fd,
+                        const struct sockaddr *peer)
 {
     if (!address_is_loopback(peer) &&
         connections_of(all, peer) >= CONNECTIONS_PER_SOURCE) {
@@ -201,6 +210,7 @@ void tcp_clients_accept(struct tcp_clients *all, int fd, const struct sockaddr *
         close_tcp_client(list_first(&all->list, struct tcp_client, node));
     struct tcp_client *c = xcalloc(1, sizeof(*c));
     c->all = all;
+    c->listener = listener;
     c->client = (struct dns_client){
         .respond = respond_on_stream,
         .transport = c,

@@ -22,5 +22,7 @@ struct questions;
 
 struct tcp_clients *tcp_clients_create(struct loop *loop, struct questions *questions);
 void tcp_clients_destroy(struct tcp_clients *all); /* NULL accepted */
-/* Takes over an accepted socket. */
-void tcp_clients_accept(struct tcp_clients *all, int fd, const struct sockaddr *peer);
+/* Takes over an accepted socket.  `listener` says only which clients tcp_clients_close closes. */
+void tcp_clients_accept(struct tcp_clients *all, const void *listener, int fd,
+                        const struct sockaddr *peer);
+void tcp_clients_close(struct tcp_clients *all, const void *listener);

@@ -135,8 +135,21 @@ def test_a_request_under_way_ends_without_its_trace(start, pod, tmp_path):  # no
 # the DNS server
 
 
+NAME = b"".join(bytes([len(label)]) + label for label in WEB.encode().split(b".")) + b"\0\0\1\0\1"
+QUESTION = (len(NAME) + 12).to_bytes(2, "big") + bytes.fromhex("123401000001000000000000") + NAME
+
+
 def answers(port):
     return eventually(lambda: dig(port, WEB).status == "NOERROR", pause=0.05)
+
+
+def answered(client):
+    """Is a question over this TCP connection?"""
+    try:
+        client.sendall(QUESTION)
+        return client.recv(4096)[2:4] == b"\x12\x34"
+    except ConnectionError:
+        return False
 
 
 def is_free(port, *, host="127.0.0.1"):
@@ -167,15 +180,20 @@ def test_a_dns_server_comes_moves_and_goes(start):  # noqa: F811
 def test_a_connection_to_a_dns_server_that_stays_is_not_cut(start):  # noqa: F811
     one, two = free_ports(2)
     file = start(f"dns-listen: ['127.0.0.1:{one}']\n")
-    question = bytes.fromhex("002b 1234 0100 0001 0000 0000 0000".replace(" ", ""))
-    name = b"".join(bytes([len(label)]) + label for label in WEB.encode().split(b".")) + b"\0\0\1\0\1"
-    message = (len(name) + 12).to_bytes(2, "big") + question[2:] + name
     with socket.create_connection(("127.0.0.1", one), 10) as client:
-        client.sendall(message)
-        assert client.recv(4096)
+        assert answered(client)
         file.write(f"dns-listen: ['127.0.0.1:{one}', '127.0.0.1:{two}']\ndns-rate: 7\n")
-        client.sendall(message)
-        assert client.recv(4096)[2:4] == b"\x12\x34"
+        assert answered(client)
+
+
+def test_a_connection_to_a_dns_server_that_goes_is_cut(start):  # noqa: F811
+    one, two = free_ports(2)
+    file = start(f"dns-listen: ['127.0.0.1:{one}', '127.0.0.1:{two}']\n")
+    with socket.create_connection(("127.0.0.1", one), 10) as goes, socket.create_connection(("127.0.0.1", two), 10) as stays:
+        assert answered(goes) and answered(stays)
+        file.write(f"dns-listen: ['127.0.0.1:{two}']\n")
+        assert not answered(goes)
+        assert answered(stays)
 
 
 def test_localhost_takes_over_the_socket_of_its_first_address(start):  # noqa: F811
