@@ -265,7 +265,7 @@ static enum err bind_wanted(struct dns_change *c, const struct listen_address *a
         return bind_address(c, a, why);
     enum err e = bind_address(c, &v4, why);
     if (!e)
-        e = bind_address(c, &v6, NULL);
+        e = bind_address(c, &v6, why);
     return e == ERR_CONFIG ? OK : e;
 }
 

@@ -660,13 +660,16 @@ def test_settings_without_a_meaning_are_refused(playground, flags, words):
     assert done.returncode != 0 and words in done.stderr, done.stderr
 
 
-def test_a_port_in_use_is_named(playground):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+@pytest.mark.parametrize("host, address, family", [
+    ("127.0.0.1", "127.0.0.1", socket.AF_INET), ("localhost", "::1", socket.AF_INET6)])
+def test_a_port_in_use_is_named(playground, host, address, family):
+    with socket.create_server((address, 0), family=family) as taken:
         port = taken.getsockname()[1]
         done = subprocess.run([BINARY, "run", "--listen", "127.0.0.1:0", "--kubeconfig", playground.kubeconfig,
-                               "--dns-listen", f"127.0.0.1:{port}"], capture_output=True, text=True, timeout=10,
+                               "--dns-listen", f"{host}:{port}"], capture_output=True, text=True, timeout=10,
                               env=clean_environment())
-    assert done.returncode == 1 and "dns-listen" in done.stderr and str(port) in done.stderr
+    assert done.returncode == 1 and "dns-listen: " in done.stderr, done.stderr
+    assert re.search(rf"{port}\b.*{re.escape(address)}|{re.escape(address)}.*{port}\b", done.stderr), done.stderr
 
 
 def test_it_does_not_forward_to_itself(playground):
