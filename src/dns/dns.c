@@ -325,17 +325,32 @@ static enum err open_forward(struct dns_change *c, const struct listen_address *
 
 /* --- changes --- */
 
+/* With port 0 each would be another socket, and a change could not know which one is which. */
+static enum err check_repeated(const struct listen_list *list, struct diag *why)
+{
+    char text[LISTEN_TEXT_SIZE];
+
+    for (size_t i = 0; i < list->count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (same_address(&list->at[i], &list->at[k])) {
+                listen_address_print(&list->at[i], text);
+                return diag_set(why, ERR_CONFIG, "%s is given twice: remove one of them",
+                                text);
+            }
+    return OK;
+}
+
 static enum err change_find(struct dns_change *c, const struct listen_list *listen,
                             const struct config *config, struct diag *why)
 {
     list_for_each (s, &c->dns->sockets, struct dns_socket, node)
         s->claimed = false;
-    for (size_t i = 0; i < listen->count; i++) {
-        enum err e = bind_wanted(c, &listen->at[i], why);
-        if (e)
-            return diag_prefix(why, e, "dns-listen");
-    }
-    enum err e = open_forward(c, &config->dns_forward, why);
+    enum err e = check_repeated(listen, why);
+    for (size_t i = 0; i < listen->count && !e; i++)
+        e = bind_wanted(c, &listen->at[i], why);
+    if (e)
+        return diag_prefix(why, e, "dns-listen");
+    e = open_forward(c, &config->dns_forward, why);
     return e ? diag_prefix(why, e, "dns-forward") : OK;
 }
 

@@ -652,6 +652,7 @@ def test_it_is_off_by_default(tunnel):
 @pytest.mark.parametrize("flags, words", [
     (["--dns-listen", "0.0.0.0:0"], "dns-listen: \"0.0.0.0\" is no address of its own"),
     (["--dns-listen", "*:0"], "dns-listen: \"*\" is no address of its own"),
+    (["--dns-listen", "127.0.0.1:0", "--dns-listen", "127.0.0.1:0"], "dns-listen: 127.0.0.1:0 is given twice"),
     (["--dns-forward", "ns.example.com"], "is not an address like 10.0.0.2"),
     (["--dns-forward", "53"], "is not an address like 10.0.0.2")])
 def test_settings_without_a_meaning_are_refused(playground, flags, words):
