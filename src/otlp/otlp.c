@@ -195,6 +195,7 @@ static void send_batch(struct otlp *o)
         .headers = (const char *const *)o->fields,
         .body = o->batch.at,
         .identity = o->identity,
+        .proxy = "", /* $HTTP_PROXY is that of the API server */
         .timeout_ms = EXPORT_MS,
         .body_limit = 2 * (size_t)RESPONSE_MAX,
     };

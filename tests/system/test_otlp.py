@@ -280,6 +280,17 @@ def test_headers_reach_the_collector_and_are_shown_nowhere(start_tunnel, collect
     assert "hunter2" not in str(tunnel.metrics())
 
 
+def test_headers_go_to_no_proxy(start_tunnel, collector):
+    """The proxy is that of the API server. The collector's address is here, but no loopback address, which have none."""
+    proxy = Collector()
+    tunnel = start_tunnel("--otlp", collector.url.replace("127.0.0.1", "0.0.0.0"), environment={
+        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20hunter2", "HTTP_PROXY": proxy.url, "ALL_PROXY": proxy.url})
+    tunnel.get(WEB)
+    received(collector, 1)
+    assert collector.heads[0][1]["Authorization"] == "Bearer hunter2" and not proxy.heads
+    proxy.close()
+
+
 def test_headers_stay_with_a_batch_that_is_sent_again(start_tunnel, collector):
     collector.answers = [(503, {"Retry-After": "1"}, b"")]
     tunnel = start_tunnel("--otlp", collector.url, environment={"OTEL_EXPORTER_OTLP_HEADERS": "x-team=blue"})
