@@ -438,10 +438,9 @@ enum err otlp_open(struct loop *loop, const char *target,
 void otlp_drain(struct otlp *o, struct task *done)
 {
     o->drained = done;
-    if (o->again.at) { /* not again: there is no time */
+    if (o->again.at) { /* the pause is over: this is the last attempt */
         timer_stop(&o->again);
-        warn_failed(o, o->batch_count, "kube-tunnel ends");
-        o->batch_count = 0;
+        send_batch(o);
     }
     begin_batch(o);
     task_wake(done);
@@ -459,8 +458,7 @@ static void close_rest(struct otlp *o)
     if (!lost)
         return;
     count_spans(DROPPED, lost);
-    log_warn(NO_ID, "spans were not exported before the end", LOG_S("to", o->target),
-             LOG_I("spans", lost));
+    log_warn(NO_ID, "spans were given up", LOG_S("to", o->target), LOG_I("spans", lost));
 }
 
 void otlp_close(struct otlp *o)

@@ -34,6 +34,6 @@ void otlp_add(struct otlp *o, const struct otlp_span *s);
 void otlp_random(struct otlp *o, uint8_t *ret, size_t len);
 /* The file was moved: opens the path anew.  If that fails, the old one stays. */
 void otlp_reopen(struct otlp *o);
-/* Send what there is, once; *done wakes when that has ended. */
+/* Send what there is, at once and once more at most; *done wakes when that has ended. */
 void otlp_drain(struct otlp *o, struct task *done);
 bool otlp_idle(const struct otlp *o); /* nothing waits to be sent */

@@ -114,6 +114,32 @@ def test_traces_go_to_the_new_collector_and_the_last_of_before_to_the_old(start,
     one.close()
 
 
+def test_a_batch_in_its_pause_is_sent_once_more_at_once(start):  # noqa: F811
+    one, two = Collector(), Collector()
+    one.answers = [(503, {"Retry-After": "30"}, b"")]
+    file = start(f"otlp: {one.url}\n")
+    file.tunnel.get(WEB, "/first")
+    file.tunnel.wait_for_log("a batch of spans is sent again")
+    file.write(f"otlp: {two.url}\n")
+    assert [s.attributes["url.path"] for s in received(one, 1) if s.kind == 2] == ["/first"]
+    assert "could not be exported" not in file.tunnel.log() and len(one.heads) == 2
+    one.close()
+    two.close()
+
+
+def test_a_second_change_gives_up_what_the_first_collector_has_not_taken(start):  # noqa: F811
+    one, two = Collector(), Collector()
+    one.stall.set()
+    file = start(f"otlp: {one.url}\n")
+    file.tunnel.get(WEB, "/first")
+    eventually(lambda: one.heads, pause=0.02)
+    file.write(f"otlp: {two.url}\n")
+    file.write("wait: 5s\n")
+    assert f"spans were given up to={one.url}" in file.tunnel.log()
+    one.close()
+    two.close()
+
+
 def test_a_request_under_way_ends_without_its_trace(start, pod, tmp_path):  # noqa: F811
     reloaded = threading.Event()
 
