@@ -340,11 +340,14 @@ void otlp_random(struct otlp *o, uint8_t *ret, size_t len)
 
 struct otlp_environment otlp_environment_read(void)
 {
-    const char *of_traces = getenv("OTEL_EXPORTER_OTLP_TRACES_HEADERS");
+    const char *name = "OTEL_EXPORTER_OTLP_TRACES_HEADERS";
+    const char *of_traces = getenv(name);
 
+    if (!of_traces || !*of_traces)
+        name = "OTEL_EXPORTER_OTLP_HEADERS";
     return (struct otlp_environment){
-        .headers =
-            of_traces && *of_traces ? of_traces : getenv("OTEL_EXPORTER_OTLP_HEADERS"),
+        .headers = getenv(name),
+        .headers_name = name,
         .service_name = getenv("OTEL_SERVICE_NAME"),
         .resource = getenv("OTEL_RESOURCE_ATTRIBUTES"),
     };
@@ -357,10 +360,11 @@ static char *field_text(const struct pair *p)
                        : xasprintf("%s;", p->name);
 }
 
-static enum err set_fields(struct otlp *o, const char *headers, struct diag *why)
+static enum err set_fields(struct otlp *o, const struct otlp_environment *environment,
+                           struct diag *why)
 {
     struct pair_list list;
-    enum err e = pairs_parse(str_of(headers), &list, why);
+    enum err e = pairs_parse(str_of(environment->headers), &list, why);
 
     if (!e)
         e = pairs_check_headers(&list, why);
@@ -371,7 +375,7 @@ static enum err set_fields(struct otlp *o, const char *headers, struct diag *why
     for (size_t i = 0; !e && i < list.count; i++)
         o->fields[FIELDS_OWN + i] = field_text(&list.at[i]);
     pairs_finish(&list);
-    return e ? diag_prefix(why, e, "OTEL_EXPORTER_OTLP_HEADERS") : OK;
+    return e ? diag_prefix(why, e, "%s", environment->headers_name) : OK;
 }
 
 static enum err set_resource(struct otlp *o, const struct otlp_environment *environment,
@@ -424,7 +428,7 @@ enum err otlp_open(struct loop *loop, const char *target,
     task_init(&o->answered, o->sched, RANK_WORK, on_answered);
     enum err e = set_resource(o, environment, why);
     if (!e)
-        e = set_fields(o, environment->headers, why);
+        e = set_fields(o, environment, why);
     if (!e)
         e = strstr(target, "://") ? open_collector(o, loop, why)
                                   : open_file(target, &o->fd, why);

@@ -15,7 +15,8 @@ struct task;
 /* Texts of OpenTelemetry's environment variables (its specification, "OTLP Exporter" and
  * "Resource SDK"), borrowed for the call; each may be NULL or empty. */
 struct otlp_environment {
-    const char *headers;      /* OTEL_EXPORTER_OTLP_HEADERS: secrets, never shown */
+    const char *headers;      /* of one of two variables: secrets, never shown */
+    const char *headers_name; /* its name; not NULL */
     const char *service_name; /* OTEL_SERVICE_NAME */
     const char *resource;     /* OTEL_RESOURCE_ATTRIBUTES */
 };

@@ -262,10 +262,11 @@ def test_a_collector_over_tls_is_verified(start_tunnel, tmp_path, trusted):
 
 # The environment variables of OpenTelemetry
 
+HEADERS_OF = ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"]
 HEADERS = "authorization=Bearer%20hunter2%2C%3D%2525,x-team = blue, x-empty= ,X-B=a=b"
 
 
-@pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"])
+@pytest.mark.parametrize("variable", HEADERS_OF)
 def test_headers_reach_the_collector_and_are_shown_nowhere(start_tunnel, collector, variable):
     other = {"OTEL_EXPORTER_OTLP_HEADERS": "x-team=other"} if "TRACES" in variable else {}
     tunnel = start_tunnel("--otlp", collector.url, "--log-level", "debug", environment=other | {variable: HEADERS})
@@ -299,17 +300,18 @@ def test_headers_stay_with_a_batch_that_is_sent_again(start_tunnel, collector):
     assert [fields["X-Team"] for _, fields in collector.heads] == ["blue", "blue"]
 
 
+@pytest.mark.parametrize("variable", HEADERS_OF)
 @pytest.mark.parametrize("value, text", [
     ("hunter2", "element 1 is not NAME=VALUE"), ("a=b,=hunter2", "element 2 has no name"),
     ("a=hunter2%0d%0ax: y", "the value of element 1 has a control character"), ("a=hunter2%2", 'element 1 has a "%"'),
     ("a=hunter2%00", "or a NUL"), ("hunter2 x=1", "the name of element 1 is not that of a header field"),
     ("content-length=hunter2", "the field of element 1 is set by kube-tunnel"),
     (",".join(65 * ["a=hunter2"]), "more than 64 elements")])
-def test_wrong_headers_are_refused_and_not_shown(playground, tmp_path, value, text):
+def test_wrong_headers_are_refused_and_not_shown(playground, tmp_path, value, text, variable):
     done = subprocess.run([BINARY, "run", "--kubeconfig", playground.kubeconfig, "--listen", "127.0.0.1:0",
                            "--otlp", "http://127.0.0.1:1"], capture_output=True, text=True, timeout=20,
-                          env=clean_environment(HOME=str(tmp_path), OTEL_EXPORTER_OTLP_HEADERS=value))
-    assert done.returncode == 1 and "OTEL_EXPORTER_OTLP_HEADERS: " in done.stderr and text in done.stderr, done.stderr
+                          env=clean_environment(HOME=str(tmp_path), **{"OTEL_EXPORTER_OTLP_HEADERS": "a=b", variable: value}))
+    assert done.returncode == 1 and f"{variable}: " in done.stderr and text in done.stderr, done.stderr
     assert "hunter2" not in done.stderr, done.stderr
 
 
