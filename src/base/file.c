@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,6 +29,13 @@ static enum err failed(const char *path, int number, struct diag *why)
     return diag_set(why, e, "%s: %s", path, strerror(number));
 }
 
+/* Standard input may have been set not to block by another process that has it, too. */
+static void wait_for_bytes(int fd)
+{
+    struct pollfd wanted = { .fd = fd, .events = POLLIN };
+    poll(&wanted, 1, -1);
+}
+
 static enum err read_all(int fd, const char *path, size_t max, char **ret_text,
                          size_t *ret_len, struct diag *why)
 {
@@ -38,6 +46,10 @@ static enum err read_all(int fd, const char *path, size_t max, char **ret_text,
     while ((n = read(fd, text + len, room - len - 1)) != 0) {
         if (n < 0 && errno == EINTR)
             continue;
+        if (n < 0 && errno == EAGAIN) {
+            wait_for_bytes(fd);
+            continue;
+        }
         if (n < 0)
             return failed(path, errno, why);
         len += (size_t)n;

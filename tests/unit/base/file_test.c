@@ -7,9 +7,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/own.h"
@@ -74,6 +76,31 @@ static void reads_files_up_to_the_limit(void **state)
     unlink(path);
 }
 
+static void standard_input_that_does_not_block_is_waited_for(void **state)
+{
+    (void)state;
+    AUTO_FREE char *text = NULL;
+    struct diag why = { "" };
+    size_t len = 0;
+    int ends[2], before = dup(STDIN_FILENO);
+
+    assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+    assert_int_equal(dup2(ends[0], STDIN_FILENO), STDIN_FILENO);
+    close(ends[0]);
+    pid_t writer = fork();
+    if (!writer) {
+        usleep(20000);
+        _exit(write(ends[1], "late", 4) != 4);
+    }
+    close(ends[1]);
+    enum err e = file_read_input(MAX, &text, &len, &why);
+    assert_int_equal(dup2(before, STDIN_FILENO), STDIN_FILENO);
+    close(before);
+    assert_int_equal(waitpid(writer, NULL, 0), writer);
+    assert_int_equal(e, OK);
+    assert_string_equal(text, "late");
+}
+
 static void an_error_names_the_path_and_its_cause(void **state)
 {
     (void)state;
@@ -133,6 +160,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_files_up_to_the_limit),
+        cmocka_unit_test(standard_input_that_does_not_block_is_waited_for),
         cmocka_unit_test(an_error_names_the_path_and_its_cause),
         cmocka_unit_test(a_fifo_is_not_a_regular_file),
         cmocka_unit_test(a_path_in_a_file_is_below_its_folder),
