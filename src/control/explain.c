@@ -6,6 +6,7 @@
 #include "control/explain.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/own.h"
 #include "catalog/service.h"
@@ -13,6 +14,8 @@
 #include "cluster/clusters.h"
 #include "config/config.h"
 #include "control/control_state.h"
+#include "kube/api.h"
+#include "kube/target.h"
 #include "listen/listen.h"
 #include "route/naming.h"
 #include "serve/policy.h"
@@ -206,33 +209,64 @@ static json_t *pod_of(const struct survey *s)
     return pod;
 }
 
+/* Both owned. */
+static char *shell_word(const char *text)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789-._:/@";
+
+    if (text[0] && !text[strspn(text, plain)])
+        return xstrdup(text);
+    char *quoted = xmalloc(4 * strlen(text) + 3), *to = quoted;
+    *to++ = '\'';
+    for (const char *from = text; *from; from++)
+        if (*from == '\'')
+            to = stpcpy(to, "'\\''");
+        else
+            *to++ = *from;
+    *to++ = '\'';
+    *to = '\0';
+    return quoted;
+}
+
+/* "kubectl --context NAME": its current context may be another one.  A service account has none. */
+static char *kubectl_for(const struct cluster *c)
+{
+    if (!api_target(c->api)->cluster)
+        return xstrdup("kubectl");
+    AUTO_FREE char *context = shell_word(c->name);
+    return xasprintf("kubectl --context %s", context);
+}
+
 /* To see the objects in question.  Names of the cluster are labels, so the command can be
  * pasted into a shell; owned. */
-static char *kubectl_of(const struct survey *s)
+static char *kubectl_of(const struct explaining *x)
 {
+    const struct survey *s = x->survey;
     const struct name *n = survey_name(s);
+    AUTO_FREE char *kubectl = kubectl_for(x->cluster);
     size_t count;
     const struct survey_step *steps = survey_steps(s, &count);
 
     if (str_empty(n->ns))
-        return xstrdup("kubectl get pods --all-namespaces");
+        return xasprintf("%s get pods --all-namespaces", kubectl);
     if (count && strcmp(steps[count - 1].step, "external name") == 0)
-        return xasprintf("kubectl -n %.*s get service %.*s", STR_ARG(n->ns),
+        return xasprintf("%s -n %.*s get service %.*s", kubectl, STR_ARG(n->ns),
                          STR_ARG(n->service));
-    return xasprintf("kubectl -n %.*s get pods", STR_ARG(n->ns));
+    return xasprintf("%s -n %.*s get pods", kubectl, STR_ARG(n->ns));
 }
 
 /* Owned; or NULL. */
-static char *next_of(const struct survey *s, enum err e)
+static char *next_of(const struct explaining *x, enum err e)
 {
     const char *verb, *resource;
 
-    survey_missing(s, &verb, &resource);
+    survey_missing(x->survey, &verb, &resource);
     if (verb)
         return xstrdup("kube-tunnel rbac --check");
     if (e == ERR_NOT_FOUND || e == ERR_NO_PORT)
         return xstrdup("kube-tunnel list");
-    return e ? kubectl_of(s) : NULL;
+    return e ? kubectl_of(x) : NULL;
 }
 
 enum err explain_name(struct operation *op, struct answer *ret)
@@ -258,6 +292,6 @@ enum err explain_name(struct operation *op, struct answer *ret)
     const struct survey_step *s = survey_steps(x->survey, &count);
     for (size_t i = 0; i < count; i++)
         add_step(x->steps, s[i].step, s[i].ok, s[i].object, s[i].finding);
-    AUTO_FREE char *next = next_of(x->survey, e);
+    AUTO_FREE char *next = next_of(x, e);
     return conclude(op, TAKE(x->steps), next, pod_of(x->survey), ret);
 }

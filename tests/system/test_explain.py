@@ -4,11 +4,13 @@ SPDX-License-Identifier: MIT
 """
 import json
 import re
+import shlex
 import time
 
 import pytest
 
 import control_api
+from kubeconfigs import Kubeconfig
 from tunnel_process import eventually
 
 
@@ -71,12 +73,12 @@ def test_an_alias_and_its_port(explain):
 @pytest.mark.parametrize("name, step, finding, next_", [
     ("nope.shop", "service", "services \"nope\" not found", "kube-tunnel list"),
     ("web.shop:81", "port", "services \"web\" has no port 81: it declares 80 (http), 9000 (echo)", "kube-tunnel list"),
-    ("empty.shop", "choice", "no pod matches selector app=nobody", "kubectl -n shop get pods"),
+    ("empty.shop", "choice", "no pod matches selector app=nobody", "kubectl --context playground -n shop get pods"),
     ("web.secret", "settings", "its namespace is closed", "kube-tunnel config show"),
     ("localhost", "name", "kube-tunnel itself", "kube-tunnel list"),
     ("a..b", "name", "", "kube-tunnel list"),
     ("web.shop:99999", "name", "its port is no number from 1 to 65535", "kube-tunnel list"),
-    ("ext.shop", "external name", "is an ExternalName for example.org", "kubectl -n shop get service ext"),
+    ("ext.shop", "external name", "is an ExternalName for example.org", "kubectl --context playground -n shop get service ext"),
     ("192.0.2.1", "address", "no service or pod of the cluster has the address", "kube-tunnel list"),
     ("nope.shop.pod", "service", "pods \"nope\" not found", "kube-tunnel list"),
 ])
@@ -86,6 +88,15 @@ def test_a_name_that_leads_nowhere_ends_in_the_reason(explain, name, step, findi
     assert last["step"] == step and finding in last["finding"], answer
     assert answer["next"].startswith(next_)
     assert f"type: {next_}" in explain.printed
+
+
+@pytest.mark.parametrize("context", ["arn:aws:eks:eu-west-1:1:cluster/one", "it's $(mine); \"x\""])
+def test_the_command_that_helps_is_for_the_context(playground, start_tunnel, tmp_path, context):
+    """Which is not the current one. A shell reads it as one word."""
+    kubeconfig = Kubeconfig(tmp_path / "config", current="other", other=playground).add(context, playground).write()
+    tunnel = start_tunnel("--context", context, kubeconfig=kubeconfig)
+    answer = json.loads(tunnel.control("/v1/explain?name=empty.shop").text)
+    assert shlex.split(answer["next"]) == ["kubectl", "--context", context, "-n", "shop", "get", "pods"]
 
 
 def test_an_endpoint_that_is_not_ready_is_marked(start_both):

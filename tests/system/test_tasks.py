@@ -64,7 +64,7 @@ def test_my_request_gets_503_why(solve):
     assert solve.tunnel.get("empty.shop.localhost").status == 503
     out, status = solve("My request gets 503, why?")
     assert status == 1 and re.search(r"^no +choice +Service shop/empty: no pod matches selector", out, re.M)
-    assert out.rstrip().endswith("type: kubectl -n shop get pods")
+    assert out.rstrip().endswith("type: kubectl --context playground -n shop get pods")
 
 
 def test_which_pod_answered(solve):
