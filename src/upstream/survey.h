@@ -33,7 +33,8 @@ enum err survey_result(struct survey *s);
 const struct survey_step *survey_steps(const struct survey *s, size_t *ret_count);
 /* The pod and the container's port; NULL unless the result is OK. */
 const struct endpoint *survey_endpoint(const struct survey *s, uint16_t *ret_port);
-/* What the name that was asked for means.  Valid likewise. */
+/* What the name means where it leads: that of the last ExternalName that was followed.  Valid
+ * likewise. */
 const struct name *survey_name(const struct survey *s);
 /* The right that is missing; *ret_verb NULL: none. */
 void survey_missing(const struct survey *s, const char **ret_verb,

@@ -2,7 +2,8 @@
  *
  * One table, looked up by byte, so that heads and trailers are read by the same rules.  Each scan
  * takes the bytes from `at` up to `end` and returns where the class ends; targets and values are
- * scanned eight bytes at a time.  Private to wire/http1*.c.
+ * scanned eight bytes at a time.  For wire/http1*.c, and for
+ * otlp/pairs.c, which checks names and values of header fields.
  */
 #pragma once
 
