@@ -21,9 +21,9 @@ def die_with_parent():
 
 
 def clean_environment(**extra):
-    """An environment without the caller's configuration and proxies."""
+    """An environment without the caller's configuration, proxies and what OpenTelemetry reads."""
     kept = {k: v for k, v in os.environ.items()
-            if not k.startswith("KTUN_") and k != "KUBECONFIG" and not k.lower().endswith("_proxy")}
+            if not k.startswith(("KTUN_", "OTEL_")) and k != "KUBECONFIG" and not k.lower().endswith("_proxy")}
     return {**kept, **extra}
 
 

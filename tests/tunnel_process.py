@@ -67,10 +67,10 @@ def free_ports(n):
 
 
 def clean_environment(**extra):
-    """An environment without the caller's configuration, proxies and control sockets."""
+    """An environment without the caller's configuration, proxies, control sockets and what OpenTelemetry reads."""
     left = {"KUBECONFIG", "XDG_RUNTIME_DIR"}
     kept = {k: v for k, v in os.environ.items()
-            if not k.startswith("KTUN_") and k not in left and not k.lower().endswith("_proxy")}
+            if not k.startswith(("KTUN_", "OTEL_")) and k not in left and not k.lower().endswith("_proxy")}
     return {**kept, **extra}
 
 
