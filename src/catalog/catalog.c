@@ -89,8 +89,8 @@ static void publish_record(struct record *r, struct service *service)
         if (!same_left_out(r->service, service))
             log_left_out(r, service);
         held_replace(r, service);
-        record_built(r);
         log_entry(r);
+        record_built(r);
     } else {
         service_unref(service);
     }
@@ -522,6 +522,19 @@ static int by_name(const void *a, const void *b)
     return differ ? differ : strcmp(x->name, y->name);
 }
 
+/* The callback may look up other services, and so drop this entry. */
+static void list_one(struct record *r, void (*each)(void *owner, const struct service *),
+                     void *owner)
+{
+    if (r->result == ERR_AGAIN)
+        build_record(r, NULL);
+    if (!r->service)
+        return;
+    struct service *s = service_ref(r->service);
+    each(owner, s);
+    service_unref(s);
+}
+
 void catalog_each(const struct catalog *c,
                   void (*each)(void *owner, const struct service *), void *owner)
 {
@@ -535,16 +548,16 @@ void catalog_each_wanted(const struct catalog *c,
     AUTO_FREE struct record **found = xcalloc(c->records.count + 1, sizeof(*found));
     size_t count = 0, at = 0;
 
-    for (struct record *r; (r = set_next(&c->records, &at));)
-        if (is_listed(r))
-            found[count++] = r;
-    qsort(found, count, sizeof(*found), by_name);
-    for (size_t i = 0; i < count; i++) {
-        if (wants && !wants(owner, found[i]->ns, found[i]->name))
+    for (struct record *r; (r = set_next(&c->records, &at));) {
+        if (!is_listed(r))
             continue;
-        if (found[i]->result == ERR_AGAIN)
-            build_record(found[i], NULL);
-        if (found[i]->service)
-            each(owner, found[i]->service);
+        found[count++] = r;
+        r->listings++;
     }
+    qsort(found, count, sizeof(*found), by_name);
+    for (size_t i = 0; i < count; i++)
+        if (!wants || wants(owner, found[i]->ns, found[i]->name))
+            list_one(found[i], each, owner);
+    for (size_t i = 0; i < count; i++)
+        found[i]->listings--;
 }

@@ -75,7 +75,8 @@ void catalog_on_change(struct catalog *c,
                        void *owner);
 
 /* All services known now, for `list` and /readyz: calls back for each, in name order.
- * With LOOKUP these are only the services that were looked up lately. */
+ * With LOOKUP these are only the services that were looked up lately.  The callback may look
+ * up; what it gets is borrowed until it returns. */
 void catalog_each(const struct catalog *c,
                   void (*each)(void *owner, const struct service *), void *owner);
 /* The same for those that are wanted: entries of others are not built. */

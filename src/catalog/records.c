@@ -89,6 +89,12 @@ static bool in_use(const struct record *r)
     return !list_empty(&r->lookups) || r->fetch || r->lazy || !list_empty(&r->changed);
 }
 
+/* May the record itself be dropped?  That of an entry that is listed may not. */
+static bool may_drop(const struct record *r)
+{
+    return !in_use(r) && !r->listings;
+}
+
 /* Its pods are not reported as gone, since they may still exist. */
 static void drop_entry(struct record *r)
 {
@@ -110,9 +116,10 @@ static void limit_entries(struct catalog *c)
     }
 }
 
+/* It becomes the last of its queue, so that it is not dropped itself. */
 void record_built(struct record *r)
 {
-    if (r->queue != queue_of(r))
+    if (r->queue != queue_of(r) || r->queue == &r->catalog->built)
         record_used(r);
     limit_entries(r->catalog);
 }
@@ -132,7 +139,7 @@ static void drop_record(struct record *r)
 static bool make_room(struct catalog *c)
 {
     list_for_each (r, &c->used.list, struct record, used) {
-        if (in_use(r))
+        if (!may_drop(r))
             continue;
         drop_record(r);
         return true;
@@ -145,7 +152,7 @@ void records_prune(struct catalog *c, uint64_t unused_ms)
     list_for_each (r, &c->used.list, struct record, used) {
         if (c->sched->now - r->used_at < unused_ms)
             break;
-        if (!in_use(r))
+        if (may_drop(r))
             drop_record(r);
     }
 }

@@ -56,7 +56,7 @@ struct world {
     struct lookup lookup;
     struct task wake;
     int woken;
-    char gone[256];
+    char gone[4096];
     /* "1>2 ": the number of endpoints before and after; "-" is no service */
     char changes[256];
 };
@@ -2046,6 +2046,122 @@ static void an_entry_that_was_dropped_is_built_from_new_objects(void **state)
     assert_int_equal(w->lookup.service->endpoint_count, 2);
 }
 
+static struct world *listing_world;
+
+/* As in a scan of pinned names: an address closes for another, a client waits there, and its
+ * service is looked up. */
+static void look_up_another(void *owner, const struct service *s)
+{
+    size_t *count = owner;
+    struct lookup other = { 0 };
+
+    look_up_number(listing_world, &other, MANY - 1);
+    lookup_finish(&other);
+    assert_int_equal(s->endpoint_count, 1);
+    (*count)++;
+}
+
+static bool is_first(void *owner, const char *ns, const char *name)
+{
+    (void)owner, (void)ns;
+    return strcmp(name, "s0") == 0;
+}
+
+static void an_entry_that_is_dropped_while_it_is_listed_stays_valid(void **state)
+{
+    struct world *w = listing_world = *state;
+    size_t count = 0;
+
+    watch_many(w);
+    for (size_t i = 0; i < KEPT; i++)
+        look_up_number(w, &w->lookup, i);
+    lookup_finish(&w->lookup);
+    catalog_each_wanted(w->catalog, is_first, look_up_another, &count);
+    assert_int_equal(count, 1);
+}
+
+#define NAMES_MAX 10000 /* RECORDS_MAX of records.c */
+
+static void look_up_too_many(void *owner, const struct service *s)
+{
+    struct world *w = listing_world;
+    struct lookup *many = owner;
+    char name[16], path[128];
+
+    for (size_t i = 0; i < NAMES_MAX - 1; i++) {
+        snprintf(name, sizeof(name), "n%zu", i);
+        snprintf(path, sizeof(path), "/api/v1/namespaces/shop/services/%s", name);
+        look_up_service(w, &many[i], name, 0);
+        refuse_one(w, path, ERR_NOT_FOUND);
+    }
+    look_up_service(w, &many[NAMES_MAX - 1], "one-more", 0);
+    assert_int_equal(many[NAMES_MAX - 1].result, ERR_LIMIT);
+    assert_string_equal(s->name, "web");
+}
+
+static void a_name_that_is_listed_makes_no_room_for_others(void **state)
+{
+    struct world *w = listing_world = *state;
+    AUTO_FREE struct lookup *many = xcalloc(NAMES_MAX, sizeof(*many));
+
+    only_look_up(w);
+    look_up_web(w);
+    lookup_finish(&w->lookup);
+    catalog_each(w->catalog, look_up_too_many, many);
+    look_up_service(w, &w->lookup, "one-more", 3000);
+    assert_int_equal(w->lookup.result, ERR_AGAIN); /* now it makes room */
+    for (size_t i = 0; i < NAMES_MAX; i++)
+        lookup_finish(&many[i]);
+}
+
+#define LARGE 300
+
+static char *large_slice(void)
+{
+    char *all = xstrdup("");
+
+    for (size_t i = 0; i < LARGE; i++) {
+        AUTO_FREE char *before = all;
+        all = xasprintf("%s%s{'targetRef': {'kind': 'Pod', 'namespace': 'shop',"
+                        " 'name': 'p%zu', 'uid': 'u%zu'}}",
+                        before, i ? "," : "", i, i);
+    }
+    AUTO_FREE char *endpoints = all;
+    return xasprintf(SLICE("big-a", "big", "1", "%s"), endpoints);
+}
+
+/* Its rebuild is late, and all other entries are in use: it is the first that could go. */
+static void an_entry_that_was_just_built_is_not_dropped(void **state)
+{
+    struct world *w = *state;
+    struct lookup held[KEPT + 20] = { 0 };
+    AUTO_FREE char *slice = large_slice();
+
+    watch_many(w);
+    fake_event(w->api, SERVICES, API_ADDED, SERVICE("big", "1"));
+    fake_event(w->api, SLICES, API_ADDED, slice);
+    pass(w, 1);
+    look_up_service(w, &w->lookup, "big", 3000);
+    lookup_finish(&w->lookup);
+    fake_event(w->api, SLICES, API_MODIFIED, SLICE("big-a", "big", "2", ENDPOINT("9")));
+    pass(w, 0);
+    for (size_t i = 0; i < ARRAY_LEN(held); i++)
+        look_up_number(w, &held[i], i);
+    for (size_t i = 0; i < ARRAY_LEN(held); i++) /* now it is the first of the queue */
+        look_up_number(w, &held[i], i);
+    w->gone[0] = '\0';
+    log_set_level(LEVEL_DEBUG);
+    pass(w, 1000);
+    log_set_level(LEVEL_ERROR);
+    assert_true(strlen(w->gone) > LARGE);
+    w->gone[0] = '\0';
+    fake_event(w->api, SLICES, API_MODIFIED, SLICE("big-a", "big", "3", ENDPOINT("2")));
+    pass(w, 1000);
+    assert_string_equal(w->gone, "u9 ");
+    for (size_t i = 0; i < ARRAY_LEN(held); i++)
+        lookup_finish(&held[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -2141,6 +2257,9 @@ int main(void)
         TEST(entries_that_no_look_up_holds_are_limited),
         TEST(entries_of_a_list_of_all_are_limited),
         TEST(an_entry_that_was_dropped_is_built_from_new_objects),
+        TEST(an_entry_that_is_dropped_while_it_is_listed_stays_valid),
+        TEST(a_name_that_is_listed_makes_no_room_for_others),
+        TEST(an_entry_that_was_just_built_is_not_dropped),
     };
     return cmocka_run_group_tests_name("catalog/catalog", tests, NULL, NULL);
 }
