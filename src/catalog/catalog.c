@@ -141,8 +141,10 @@ static void fail_record(struct record *r, const struct api_error *error, const c
     bool changed = r->result != error->code;
     note_failure(r, error, forbidden ? verb : NULL, forbidden ? resource : NULL);
     settle(r, error->code, keep_ms);
-    if (error->code == ERR_NOT_FOUND)
+    if (error->code == ERR_NOT_FOUND) {
         held_replace(r, NULL);
+        r->kept = false;
+    }
     wake_lookups(r, changed);
 }
 
@@ -354,6 +356,12 @@ bool lookup_is_watched(const struct lookup *l)
 {
     const struct record *r = l->entry;
     return r && watching_covers(r->catalog, r);
+}
+
+void lookup_keep(const struct lookup *l)
+{
+    if (l->entry)
+        record_keep(l->entry);
 }
 
 void lookup_finish(struct lookup *l)

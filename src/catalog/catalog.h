@@ -53,6 +53,9 @@ static inline bool lookup_is_attached(const struct lookup *l)
 {
     return l->entry != NULL;
 }
+/* A connection will be made to an endpoint that this look-up has found: the service is reported
+ * to catalog_on_gone and catalog_on_change until it is gone. */
+void lookup_keep(const struct lookup *l);
 void lookup_finish(struct lookup *l); /* cancels; idempotent; zeroed accepted */
 
 /* The API server has no such pod (a 404 that names it), while EndpointSlices still have it: the
@@ -61,14 +64,15 @@ void lookup_finish(struct lookup *l); /* cancels; idempotent; zeroed accepted */
 void catalog_note_missing(struct catalog *c, const struct endpoint *e);
 
 /* Set the callback for endpoints that are gone, so that tunnels to them can be retired: called
- * when no service that was looked up has the pod any more.  WATCH: in the turn of the event;
- * LOOKUP: when a newer look-up shows it.  The callback must not look up. */
+ * when no entry has the pod any more.  WATCH: in the turn of the event; LOOKUP: when a newer
+ * look-up shows it.  Of watched services that no look-up holds and that were not kept
+ * (lookup_keep) only the last 500 have an entry.  The callback must not look up. */
 void catalog_on_gone(struct catalog *c, void (*gone)(void *owner, const char *pod_key),
                      void *owner);
 
-/* Set the callback for services that were looked up and have changed: called in the turn of
- * the event or of the look-up, before pods are reported as gone.  before or after is NULL if
- * the service did not exist; both are borrowed.  The callback must not look up. */
+/* Set the callback for services whose entry has changed: called in the turn of the event or of
+ * the look-up, before pods are reported as gone.  before is NULL if the service had no entry,
+ * after if it does not exist any more; both are borrowed.  The callback must not look up. */
 void catalog_on_change(struct catalog *c,
                        void (*change)(void *owner, const struct service *before,
                                       const struct service *after),

@@ -7,8 +7,8 @@
  * A record is the subject of look-ups: a service, pod or Deployment.  There is one for each
  * service that is watched, so it is small.  Watched objects are stored in the record, and made
  * into an entry (struct service) only once it is looked up, so that a large cluster costs
- * little.  Of the entries
- * that no look-up holds only the last ENTRIES_MAX are kept.  Without a watch (its first
+ * little.  An entry that connections were made from stays until its service is gone; of the
+ * others that no look-up holds only the last ENTRIES_MAX are kept.  Without a watch (its first
  * list is not complete, it is not allowed, or it is for another namespace) a fetch gets the
  * objects: at most one per record, shared by all look-ups that wait.
  */
@@ -40,7 +40,8 @@ struct record {
     struct catalog *catalog;
     enum what what;
     uint16_t key_len;
-    uint8_t listings;            /* calls of catalog_each under way that hold it */
+    uint8_t listings; /* calls of catalog_each under way that hold it */
+    bool kept;        /* its entry stays until its service is gone: lookup_keep */
     const char *key, *ns, *name; /* behind the struct; the key ends in the name */
 
     struct service_spec *spec; /* from the watch; NULL: none */
@@ -85,7 +86,7 @@ struct catalog {
     char *home_ns;
     struct set records; /* "ns/name" of a service, "ns//name" of a pod, and "ns///name" */
     struct record_queue used;  /* records that no watch holds */
-    struct record_queue built; /* those with watched objects and an entry */
+    struct record_queue built; /* those with watched objects and an entry, not `kept` */
     struct list_node changed;  /* records whose objects changed since the last rebuild */
     struct task rebuild;
     struct timer rebuild_later; /* for changed records of large services */
@@ -124,6 +125,7 @@ struct record *record_obtain(struct catalog *c, enum what what, struct str ns,
 void record_used(struct record *r);
 /* Call when it has got an entry; the entries of others may be dropped. */
 void record_built(struct record *r);
+void record_keep(struct record *r); /* its entry is not dropped any more */
 void record_destroy(struct record *r);
 void records_prune(struct catalog *c, uint64_t unused_ms); /* drops what is unused */
 /* Its objects changed: rebuild the entry once this turn's events are in. */

@@ -2,7 +2,7 @@
  *
  * The number of records without watched objects is limited; they are dropped when they were not
  * looked up for a long time.  Of those with watched objects the entry is dropped, which is built
- * again at the next look-up.
+ * again at the next look-up, unless a connection was made from it.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "catalog/record.h"
 
 #define RECORDS_MAX 10000 /* records without watched objects */
-#define ENTRIES_MAX 500   /* of watched services that no look-up holds */
+#define ENTRIES_MAX 500   /* of watched services, neither held by a look-up nor kept */
 #define DROP_TRIES 4      /* entries in use that are skipped to drop one that is not */
 #define KEY_ROOM 520
 
@@ -46,7 +46,7 @@ static struct record_queue *queue_of(const struct record *r)
 
     if (!holds_objects(r))
         return &c->used;
-    return r->service ? &c->built : NULL;
+    return r->service && !r->kept ? &c->built : NULL;
 }
 
 static void leave_queue(struct record *r)
@@ -95,7 +95,8 @@ static bool may_drop(const struct record *r)
     return !in_use(r) && !r->listings;
 }
 
-/* Its pods are not reported as gone, since they may still exist. */
+/* Its pods are not reported as gone: they may still exist, and no connection to them was made
+ * from this entry. */
 static void drop_entry(struct record *r)
 {
     held_forget(r);
@@ -122,6 +123,14 @@ void record_built(struct record *r)
     if (r->queue != queue_of(r) || r->queue == &r->catalog->built)
         record_used(r);
     limit_entries(r->catalog);
+}
+
+void record_keep(struct record *r)
+{
+    if (r->kept)
+        return;
+    r->kept = true;
+    record_used(r);
 }
 
 /* Its pods are not reported as gone, since they may still exist. */

@@ -74,6 +74,7 @@ static enum lease_state choose(struct leasing *l)
     struct chosen chosen = { 0 };
     enum err e = route_port(c.route, s, &c.port_index, &l->lease->why);
 
+    lookup_keep(&l->search.lookup);
     if (!l->lease->found_at)
         l->lease->found_at = sched_of(l)->now;
     l->lease->has_pods = s->pods_seen || s->endpoint_count;

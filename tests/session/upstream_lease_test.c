@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/own.h"
+#include "upstream/survey.h"
 
 /* Like borrower_get, but with an own tunnel. */
 static void borrower_get_alone(struct borrower *a)
@@ -71,6 +72,31 @@ static void lease_address(struct borrower *a, const char *address)
     borrower_init(a, "web.shop");
     assert_true(name_of_address(str_of(address), &a->route.name));
     borrower_lease(a);
+}
+
+/* Only what connections are made from is kept: not what does not exist, and not what is only
+ * explained. */
+static void a_lease_keeps_the_entry_that_it_is_made_from(void **state)
+{
+    (void)state;
+    struct borrower a;
+    struct task wake;
+
+    rig_no_service(ERR_NOT_FOUND, 404, "services \"web\" not found");
+    borrower_get(&a);
+    assert_int_equal(a.lease.result, ERR_NOT_FOUND);
+    borrower_return(&a, RELEASE_CLOSE);
+    rig_service("a");
+    task_init(&wake, rig.sched, RANK_WORK, NULL);
+    struct survey *survey = survey_open(rig.upstream, &a.route, STR("c"), &wake);
+    assert_int_equal(survey_result(survey), OK);
+    survey_close(survey);
+    assert_int_equal(rig.kept_count, 0);
+
+    borrower_get(&a);
+    assert_int_equal(a.lease.result, OK);
+    assert_int_equal(rig.kept_count, 1);
+    borrower_return(&a, RELEASE_CLOSE);
 }
 
 static void an_address_leads_to_the_service_that_has_it(void **state)
@@ -1026,6 +1052,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_two_events_in_any_state_are_handled),
         TEST(a_known_service_answers_at_once),
+        TEST(a_lease_keeps_the_entry_that_it_is_made_from),
         TEST(an_address_leads_to_the_service_that_has_it),
         TEST(an_address_leads_to_the_pod_that_has_it),
         TEST(an_address_without_owner_fails),

@@ -49,6 +49,7 @@ struct upstream_rig {
     const char *missing_verb, *missing_resource;
     struct list_node lookups;
     size_t lookup_count, pod_lookup_count;
+    size_t kept_count;     /* calls of lookup_keep */
     char missing[64];      /* the last uid that was reported missing */
     enum err owner_result; /* of the search for the owner of an address */
     const char *owner_ns;  /* its namespace; it is a service "web" or a pod "a" */

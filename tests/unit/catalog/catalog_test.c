@@ -2046,6 +2046,63 @@ static void an_entry_that_was_dropped_is_built_from_new_objects(void **state)
     assert_int_equal(w->lookup.service->endpoint_count, 2);
 }
 
+static void look_up_all_others(struct world *w)
+{
+    for (size_t i = 1; i < MANY; i++)
+        look_up_number(w, &w->lookup, i);
+    lookup_finish(&w->lookup);
+}
+
+/* No look-up holds it while its connections are used. */
+static void an_entry_that_connections_were_made_from_stays(void **state)
+{
+    struct world *w = *state;
+
+    watch_many(w);
+    fake_event(w->api, SLICES, API_MODIFIED, SLICE("s0-a", "s0", "2", ENDPOINT("2")));
+    look_up_service(w, &w->lookup, "s0", 3000);
+    lookup_keep(&w->lookup);
+    lookup_keep(&w->lookup);
+    lookup_finish(&w->lookup);
+    lookup_keep(&w->lookup); /* of no effect */
+    pass(w, 5000);
+    look_up_all_others(w);
+    assert_int_equal(entries(w), KEPT);
+
+    uint64_t lost_at = w->sched.now;
+    fake_event(w->api, SLICES, API_MODIFIED, SLICE("s0-a", "s0", "3", ""));
+    pass(w, 0);
+    assert_string_equal(w->gone, "u2 ");
+    look_up_service(w, &w->lookup, "s0", 3000);
+    answer_one(w, SHOP_PODS, POD("1", "Pending"));
+    assert_int_equal(w->lookup.service->last_ready, lost_at);
+}
+
+static void an_entry_is_kept_until_its_service_is_gone(void **state)
+{
+    struct world *w = *state;
+    const char *s0 = "{'metadata': {'namespace': 'shop', 'name': 's0'},"
+                     " 'spec': {'selector': {'app': 'x'}, 'ports': [{'port': 80}]}}";
+
+    watch_many(w);
+    look_up_number(w, &w->lookup, 0);
+    lookup_keep(&w->lookup);
+    assert_int_equal(entries(w), 0);
+    lookup_finish(&w->lookup);
+    fake_event(w->api, SERVICES, API_DELETED, s0);
+    pass(w, 1);
+    assert_string_equal(w->gone, "u1 ");
+    fake_event(w->api, SERVICES, API_ADDED, s0);
+    pass(w, 1);
+    assert_int_equal(entries(w), 1);
+    look_up_all_others(w);
+    assert_int_equal(entries(w), KEPT);
+    w->gone[0] = '\0';
+    fake_event(w->api, SLICES, API_MODIFIED, SLICE("s0-a", "s0", "3", ENDPOINT("2")));
+    pass(w, 1);
+    assert_string_equal(w->gone, "");
+}
+
 static struct world *listing_world;
 
 /* As in a scan of pinned names: an address closes for another, a client waits there, and its
@@ -2257,6 +2314,8 @@ int main(void)
         TEST(entries_that_no_look_up_holds_are_limited),
         TEST(entries_of_a_list_of_all_are_limited),
         TEST(an_entry_that_was_dropped_is_built_from_new_objects),
+        TEST(an_entry_that_connections_were_made_from_stays),
+        TEST(an_entry_is_kept_until_its_service_is_gone),
         TEST(an_entry_that_is_dropped_while_it_is_listed_stays_valid),
         TEST(a_name_that_is_listed_makes_no_room_for_others),
         TEST(an_entry_that_was_just_built_is_not_dropped),
