@@ -79,21 +79,41 @@ static bool is_in_place(const struct lock *l)
            ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
 }
 
+/* 0: it is not known. */
+static pid_t find_holder(const struct lock *l)
+{
+    struct flock other = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+    return fcntl(l->fd, F_GETLK, &other) == 0 && other.l_type != F_UNLCK ? other.l_pid
+                                                                         : 0;
+}
+
+/* Any other error has nothing to do with another process: it is not waited for. */
+static enum err lock_failed(const struct lock *l, pid_t *ret_holder, struct diag *why)
+{
+    if (errno != EAGAIN && errno != EACCES)
+        return path_failed(l->path, why);
+    *ret_holder = find_holder(l);
+    return ERR_AGAIN;
+}
+
 /* ERR_AGAIN: another process has it; *ret_holder is its id, 0 if it is not known. */
 static enum err try_once(struct lock *l, pid_t *ret_holder, struct diag *why)
 {
     struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-    struct flock other = range;
     enum err e = open_file(l, &l->fd, why);
 
+    *ret_holder = 0;
     if (e)
         return e;
-    if (fcntl(l->fd, F_SETLK, &range) == 0 && is_in_place(l))
+    if (fcntl(l->fd, F_SETLK, &range))
+        e = lock_failed(l, ret_holder, why);
+    else if (is_in_place(l))
         return OK;
-    if (fcntl(l->fd, F_GETLK, &other) == 0 && other.l_type != F_UNLCK)
-        *ret_holder = other.l_pid;
+    else
+        e = ERR_AGAIN;
     close(l->fd);
-    return ERR_AGAIN;
+    return e;
 }
 
 static enum err is_held(const struct lock *l, pid_t holder, struct diag *why)

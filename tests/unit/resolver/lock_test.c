@@ -7,9 +7,15 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -197,6 +203,72 @@ static void a_machine_without_the_folder_has_no_lock(void **state)
     assert_null(l.path);
 }
 
+/* In this process the lock fails with this error from now on. */
+static void refuse_locks(uint32_t error)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fcntl, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_SETLK, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = { sizeof(code) / sizeof(*code), code };
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
+        _exit(10);
+}
+
+/* Its exit status is 0 if the lock fails with this error and the text has, or has not, the words.
+ * The pipe is that of a holder, which ends when no process has it; -1: none. */
+static pid_t start_refused(int pipe, int error, int wait_ms, enum err expected,
+                           const char *words, bool has)
+{
+    pid_t id = fork();
+
+    if (id)
+        return id;
+    struct diag why = { "" };
+    struct lock l = { 0 };
+    if (pipe >= 0)
+        close(pipe);
+    refuse_locks((uint32_t)error);
+    if (take(wait_ms, &l, &why) != expected)
+        _exit(1);
+    _exit((strstr(why.text, words) != NULL) == has ? 0 : 2);
+}
+
+static void another_error_than_that_it_is_held_is_reported_at_once(void **state)
+{
+    int status;
+    (void)state;
+
+    pid_t id = start_refused(-1, ENOLCK, 20000, ERR_IO, strerror(ENOLCK), true);
+    assert_int_equal(waitpid(id, &status, 0), id);
+    assert_int_equal(status, 0);
+    id = start_refused(-1, EACCES, 0, ERR_IN_USE, "another \"kube-tunnel dns\"", true);
+    assert_int_equal(waitpid(id, &status, 0), id);
+    assert_int_equal(status, 0);
+}
+
+static void a_holder_that_has_ended_is_not_named(void **state)
+{
+    const struct timespec pause = { .tv_nsec = 100 * 1000 * 1000 }; /* a few tries */
+    int end, status;
+    (void)state;
+
+    pid_t holder = start_holder(&end);
+    AUTO_FREE char *words = xasprintf("process %d", (int)holder);
+    pid_t id = start_refused(end, EAGAIN, 1500, ERR_IN_USE, words, false);
+    nanosleep(&pause, NULL);
+    close(end);
+    assert_int_equal(waitpid(holder, NULL, 0), holder);
+    assert_int_equal(waitpid(id, &status, 0), id);
+    assert_int_equal(status, 0);
+}
+
 /* Each adds 1 to a number in a file, in two steps, and removes the lock's file. */
 static void add_many(int count)
 {
@@ -250,6 +322,8 @@ int main(void)
         TEST(a_process_waits_for_the_one_before_it),
         TEST(what_others_may_hold_is_no_lock),
         TEST(a_machine_without_the_folder_has_no_lock),
+        TEST(another_error_than_that_it_is_held_is_reported_at_once),
+        TEST(a_holder_that_has_ended_is_not_named),
         TEST(one_process_at_a_time_has_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
