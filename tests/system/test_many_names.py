@@ -88,8 +88,10 @@ def test_a_flood_of_look_ups_does_not_close_an_address_in_use(start_playground, 
     assert curl(f"http://{used}:8080/").status == 200
     time.sleep(PROMISED)
     flood = [f"svc-{i:06}.scale-{i // 50:02}" for i in range(1000)]
+    begin = time.monotonic()
     codes = look_up_all(tunnel, flood)
-    assert set(codes) == {NOERROR, SERVFAIL} and codes[NOERROR] < 100, codes
+    times = 1 + (time.monotonic() - begin) // PROMISED  # a listener serves one name in this time
+    assert set(codes) == {NOERROR, SERVFAIL} and codes[NOERROR] < 100 * times, (codes, times)
     assert curl(f"http://{used}:8080/").status == 200
     assert look_up(tunnel, "seed.shop") == (NOERROR, used)
     eventually(lambda: look_up(tunnel, flood[-1])[0] == NOERROR, seconds=PROMISED + 5)
