@@ -38,7 +38,7 @@ struct addresses {
     struct timer sweep;
     uint64_t refused; /* were not opened, because there were too many */
     /* Closes addresses that are not in use, but not this one, until at most so many sockets are
-     * open. */
+     * open; none if that is not enough. */
     void (*make_room)(struct addresses *a, const struct open_ports *but, size_t sockets);
 
     size_t pins; /* addresses/pin.c */

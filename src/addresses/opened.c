@@ -218,6 +218,13 @@ void opened_close(struct address_entry *e)
     free(o);
 }
 
+void opened_unpin(struct address_entry *e)
+{
+    e->pins--;
+    if (e->opened)
+        note_use(e->opened, e->opened->all->sched->now);
+}
+
 size_t opened_sockets(const struct address_entry *e)
 {
     return e->opened ? open_ports_own_sockets(&e->opened->ports) : 0;
@@ -265,7 +272,7 @@ static bool may_close(const struct opened *o)
     return o->all->config->address_idle_ms && !o->entry->pins;
 }
 
-static bool is_unused(struct opened *o)
+static bool seems_unused(struct opened *o)
 {
     uint64_t now = o->all->sched->now;
 
@@ -276,11 +283,28 @@ static bool is_unused(struct opened *o)
     return may_close(o) && now - o->used_at >= o->all->config->address_idle_ms;
 }
 
-/* No client has connected, and the client of the last look-up had time to. */
-static bool gives_way(const struct opened *o)
+/* A client that waits to be accepted is a use. */
+static bool is_unused(struct opened *o)
+{
+    if (!seems_unused(o))
+        return false;
+    open_ports_accept_waiting(&o->ports);
+    return seems_unused(o);
+}
+
+static bool has_no_client(const struct opened *o)
 {
     return may_close(o) && !o->connected_at &&
            o->all->sched->now - o->used_at >= o->all->parts.promised_ms;
+}
+
+/* No client has connected, and the client of the last look-up had time to. */
+static bool gives_way(struct opened *o)
+{
+    if (!has_no_client(o))
+        return false;
+    open_ports_accept_waiting(&o->ports);
+    return has_no_client(o);
 }
 
 static bool was_just_used(const struct opened *o)
@@ -290,20 +314,34 @@ static bool was_just_used(const struct opened *o)
     return age < o->all->parts.promised_ms && age < o->all->config->address_idle_ms;
 }
 
-/* The list is sorted by use: all after one that was just used were used later, or have
- * clients. */
+/* How many sockets of those that may close for another, of which no more than `enough` are needed.
+ * The list is sorted by use: all after one that was just used were used later, or have clients.
+ * An address of which all sockets are shared frees none, so it stays. */
+static size_t free_sockets(struct addresses *a, const struct open_ports *but,
+                           size_t enough, bool close)
+{
+    size_t freed = 0;
+
+    list_for_each (o, &a->opened, struct opened, used) {
+        size_t sockets = open_ports_own_sockets(&o->ports);
+        if (freed >= enough || was_just_used(o))
+            break;
+        if (&o->ports == but || !sockets || !(is_unused(o) || gives_way(o)))
+            continue;
+        freed += sockets;
+        if (close)
+            opened_close(o->entry);
+    }
+    return freed;
+}
+
+/* Nothing closes if that is not enough. */
 static void make_room(struct addresses *a, const struct open_ports *but, size_t sockets)
 {
-    list_for_each (o, &a->opened, struct opened, used) {
-        if (a->sockets <= sockets)
-            return;
-        if (&o->ports == but)
-            continue;
-        if (is_unused(o) || gives_way(o))
-            opened_close(o->entry);
-        else if (was_just_used(o))
-            return;
-    }
+    size_t enough = a->sockets > sockets ? a->sockets - sockets : 0;
+
+    if (free_sockets(a, but, enough, false) >= enough)
+        (void)free_sockets(a, but, enough, true);
 }
 
 static void close_unused(struct addresses *a)

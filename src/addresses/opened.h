@@ -19,6 +19,8 @@ struct service;
 MUST_CHECK enum err opened_open(struct addresses *a, struct address_entry *entry,
                                 const struct service *service, struct diag *why);
 void opened_close(struct address_entry *e); /* nothing if it is not open */
+/* Ends one of its pins, which counts as a use. */
+void opened_unpin(struct address_entry *e);
 
 size_t opened_sockets(const struct address_entry *e); /* that are not shared */
 size_t opened_pinned_sockets(const struct addresses *a);

@@ -361,6 +361,16 @@ size_t open_ports_sockets(const struct open_ports *p)
     return count;
 }
 
+void open_ports_accept_waiting(const struct open_ports *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->at[i].socket)
+            service_socket_accept_waiting(p->at[i].socket);
+        if (p->at[i].shared)
+            service_socket_accept_waiting(p->at[i].shared->socket);
+    }
+}
+
 /* All references but ours are held by connections. */
 bool open_ports_connected(const struct open_ports *p)
 {

@@ -39,7 +39,9 @@ bool open_ports_match(const struct open_ports *p, const struct declared *d);
 bool open_ports_all_open(const struct open_ports *p);
 size_t open_ports_sockets(const struct open_ports *p);     /* how many are open */
 size_t open_ports_own_sockets(const struct open_ports *p); /* that are not shared */
-bool open_ports_connected(const struct open_ports *p);     /* is a connection open? */
+/* Clients that have connected, and wait. */
+void open_ports_accept_waiting(const struct open_ports *p);
+bool open_ports_connected(const struct open_ports *p); /* is a connection open? */
 /* Where a client of this port leads.  NULL: it is not open. */
 struct exposed *open_ports_find(const struct addresses *a, struct open_ports *p,
                                 uint32_t address, const char *name, uint16_t port);

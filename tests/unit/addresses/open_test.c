@@ -206,6 +206,19 @@ static int connect_to(struct in_addr at, uint16_t port)
     return error;
 }
 
+/* Connects, and does not wait until it is accepted. */
+static int begin_connecting(struct in_addr at, uint16_t port)
+{
+    const struct sockaddr_in to = { .sin_family = AF_INET,
+                                    .sin_port = htons(port),
+                                    .sin_addr = at };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+    return fd;
+}
+
 /* A server of another program; -1: the port is taken. */
 static int serve_at(const char *host, uint16_t port)
 {
@@ -421,6 +434,64 @@ static void an_address_without_clients_gives_way_after_the_promised_time(void **
     pass(PROMISED_MS);
     assert_int_equal(open_name("b", "", s, &none, &why), ERR_LIMIT);
     assert_int_equal(open_listeners(), 2);
+}
+
+static void an_address_does_not_close_for_another_that_still_has_no_room(void **state)
+{
+    (void)state;
+    static struct ports p, two;
+    struct in_addr none;
+    struct diag why;
+
+    restart("max-address-listeners", "2");
+    const struct service *s = service_of(&p, first_port, 0);
+    struct in_addr a = opened("a", s), b = opened("b", s);
+    assert_int_equal(connect_to(b, first_port), 0);
+    pass(PROMISED_MS);
+    assert_int_equal(
+        open_name("c", "", service_of(&two, first_port, first_port + 1), &none, &why),
+        ERR_LIMIT);
+    assert_int_equal(open_listeners(), 2);
+    assert_int_equal(connect_to(a, first_port), 0);
+}
+
+static void no_more_addresses_close_than_are_needed(void **state)
+{
+    (void)state;
+    static struct ports p;
+    const struct service *s = service_of(&p, first_port, 0);
+
+    addresses_limit(addresses, 2);
+    struct in_addr a = opened("a", s), b = opened("b", s);
+    pass(PROMISED_MS);
+    opened("c", s);
+    assert_int_equal(open_listeners(), 2);
+    assert_int_equal(connect_to(a, first_port), ECONNREFUSED);
+    assert_int_equal(connect_to(b, first_port), 0);
+}
+
+static void a_client_that_waits_keeps_the_address(void **state)
+{
+    (void)state;
+    static struct ports p;
+    const struct service *s = service_of(&p, first_port, 0);
+    struct in_addr none;
+    struct diag why;
+
+    addresses_limit(addresses, 1);
+    struct in_addr a = opened("a", s);
+    pass(PROMISED_MS);
+    int client = begin_connecting(a, first_port);
+    assert_int_equal(open_name("b", "", s, &none, &why), ERR_LIMIT);
+    assert_int_equal(told.clients, 1);
+    pass(IDLE_MS - 1);
+    int later = begin_connecting(a, first_port);
+    pass(IDLE_MS - 1);
+    assert_int_equal(told.clients, 2);
+    assert_int_equal(open_listeners(), 1);
+    assert_int_equal(connect_to(a, first_port), 0);
+    close(client);
+    close(later);
 }
 
 static void with_0_no_address_gives_way(void **state)
@@ -716,19 +787,6 @@ static void one_listener_per_port_finds_the_service_by_the_address(void **state)
     assert_int_equal(open_listeners(), 0);
 }
 
-/* Connects, and does not wait until it is accepted. */
-static int begin_connecting(struct in_addr at, uint16_t port)
-{
-    const struct sockaddr_in to = { .sin_family = AF_INET,
-                                    .sin_port = htons(port),
-                                    .sin_addr = at };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
-    return fd;
-}
-
 static void clients_that_wait_are_accepted_before_an_address_closes(void **state)
 {
     (void)state;
@@ -764,6 +822,35 @@ static void a_shared_listener_needs_room_once(void **state)
                      ERR_LIMIT);
     assert_int_equal(connect_to(a, first_port), 0);
     assert_string_equal(told.route, "a.shop.svc");
+}
+
+static void an_address_of_shared_listeners_frees_none(void **state)
+{
+    (void)state;
+    static struct ports p, q, r;
+    struct in_addr at;
+    struct diag why;
+
+    restart("address-per-port", "true");
+    addresses_limit(addresses, 1);
+    struct in_addr a = opened("a", service_of(&p, first_port, 0));
+    struct in_addr b = opened("b", &p.service);
+    assert_int_equal(connect_to(b, first_port), 0);
+    pass(PROMISED_MS);
+    assert_int_equal(open_name("c", "", service_of(&q, first_port + 1, 0), &at, &why),
+                     ERR_LIMIT);
+    assert_int_equal(connect_to(a, first_port), 0);
+    assert_string_equal(told.route, "a.shop.svc");
+    addresses_limit(addresses, 2);
+    struct in_addr d = opened("d", &p.service);
+    int other = serve_at("127.0.0.1", first_port + 2);
+    struct in_addr own = opened("own", service_of(&r, first_port + 2, 0));
+    pass(PROMISED_MS);
+    opened("c", &q.service);
+    assert_int_equal(connect_to(own, first_port + 2), ECONNREFUSED);
+    assert_int_equal(connect_to(d, first_port), 0);
+    assert_string_equal(told.route, "d.shop.svc");
+    close(other);
 }
 
 static void short_connections_keep_the_address_that_they_use(void **state)
@@ -931,6 +1018,9 @@ int main(void)
         TEST(a_pod_has_its_containers_ports),
         TEST(an_address_in_use_does_not_close_for_others),
         TEST(an_address_without_clients_gives_way_after_the_promised_time),
+        TEST(an_address_does_not_close_for_another_that_still_has_no_room),
+        TEST(no_more_addresses_close_than_are_needed),
+        TEST(a_client_that_waits_keeps_the_address),
         TEST(with_0_no_address_gives_way),
         TEST(an_address_whose_time_is_over_closes_at_once_for_another),
         TEST(a_service_of_more_ports_than_the_limit_is_not_answered),
@@ -945,6 +1035,7 @@ int main(void)
         TEST(one_listener_per_port_finds_the_service_by_the_address),
         TEST(clients_that_wait_are_accepted_before_an_address_closes),
         TEST(a_shared_listener_needs_room_once),
+        TEST(an_address_of_shared_listeners_frees_none),
         TEST(short_connections_keep_the_address_that_they_use),
         TEST(per_port_gives_way_to_a_server_on_127_0_0_1),
         TEST(a_reload_may_listen_on_every_address),
