@@ -1,7 +1,9 @@
 /* cli/exec.c - kube-tunnel exec */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/own.h"
@@ -68,6 +70,7 @@ struct run {
     size_t namespace_count;
     struct used_tunnel tunnel;
     struct updates updates;
+    int errors;     /* of the process that updates names; -1: it prints nothing */
     bool has_names; /* names of the cluster resolve */
 };
 
@@ -207,19 +210,42 @@ static enum err start_own(struct run *r, struct diag *why)
 
 /* --- names --- */
 
+/* In a process whose standard error is none (keeper.h). */
 static void run_updates(void *owner, int ended)
 {
     struct run *r = owner;
 
+    if (r->errors >= 0)
+        dup2(r->errors, STDERR_FILENO);
     updates_run(&r->updates, ended);
+}
+
+/* Standard error, for names that are left out while the command runs.  -1: not a pipe, whose reader
+ * waits until no process has it. */
+static int keep_errors(void)
+{
+    struct stat facts;
+    bool kept = fstat(STDERR_FILENO, &facts) == 0 &&
+                (S_ISCHR(facts.st_mode) || S_ISREG(facts.st_mode));
+
+    return kept ? fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) : -1;
 }
 
 static enum err fork_updates(struct run *r, struct diag *why)
 {
     const struct updates *u = &r->updates;
-    const int kept[] = { control_lines_fd(u->lines), u->hosts ? hosts_fd(u->hosts) : -1 };
-    const struct keeper keeper = { run_updates, r, kept, u->hosts ? 2 : 1 };
+    struct keeper keeper = { .run = run_updates, .owner = r };
+    int kept[3];
+    size_t count = 0;
 
+    r->errors = keep_errors();
+    kept[count++] = control_lines_fd(u->lines);
+    if (u->hosts)
+        kept[count++] = hosts_fd(u->hosts);
+    if (r->errors >= 0)
+        kept[count++] = r->errors;
+    keeper.kept = kept;
+    keeper.kept_count = count;
     return keeper_fork(&keeper, why);
 }
 
@@ -241,12 +267,12 @@ static enum err enter_view(struct run *r, struct diag *why)
     return dropped ? dropped : e;
 }
 
-static void print_left_out(const struct run *r)
+static void print_left_out(size_t count)
 {
-    if (r->updates.names.left_out)
+    if (count)
         print_failure("%zu names of services do not resolve, for lack of listeners; see "
                       "max-address-listeners, or name fewer namespaces with -n",
-                      r->updates.names.left_out);
+                      count);
 }
 
 /* The stream of names is open while the command runs, also if they do not resolve: it lets
@@ -256,12 +282,12 @@ static enum err find_names(struct run *r, struct diag *why)
     service_names_init(&r->updates.names, r->namespaces, r->namespace_count);
     r->updates.name = r->tunnel.name;
     r->updates.path = "/v1/names?proxy=1";
+    r->updates.on_left_out = print_left_out;
     enum err e = updates_begin(&r->updates, NAMES_MS, why);
     if (!e)
         e = read_used(r, why);
     if (e)
         return e;
-    print_left_out(r);
     e = enter_view(r, why);
     enum err kept = fork_updates(r, e ? NULL : why);
     r->has_names = !e && !kept;

@@ -2,8 +2,8 @@
  *
  * The command is started by exec(2) of the calling process, so that its process id, terminal,
  * signals and exit status are those of any program.  What has to run meanwhile does so in a
- * keeper: it is no child of the command, has no terminal and none of its descriptors, and is
- * informed by the kernel when the command ends, however it ends.
+ * keeper: it is no child of the command, has no terminal of its own and no descriptor but those
+ * that it is given, and is informed by the kernel when the command ends, however it ends.
  */
 #pragma once
 

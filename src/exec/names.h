@@ -26,7 +26,7 @@ struct service_names {
     size_t namespace_count; /* whose services also have short names */
     struct map taken;       /* names of the machine, in lower case; value not used */
     bool ready;
-    size_t left_out; /* names that there is no room for, at the start of the stream */
+    size_t left_out; /* names that there is no room for, as the stream said last */
 };
 
 /* `namespaces` is borrowed. */

@@ -27,6 +27,14 @@ static enum err read_lines(struct updates *u, bool *ret_changed)
     return e;
 }
 
+static void tell_left_out(struct updates *u)
+{
+    if (u->names.left_out == u->told)
+        return;
+    u->told = u->names.left_out;
+    u->on_left_out(u->told);
+}
+
 enum err updates_begin(struct updates *u, unsigned deadline_ms, struct diag *why)
 {
     int64_t until = now_ms() + deadline_ms;
@@ -42,6 +50,7 @@ enum err updates_begin(struct updates *u, unsigned deadline_ms, struct diag *why
         if (left <= 0 || poll(&p, 1, (int)left) == 0)
             return diag_set(why, ERR_TIMEOUT, "kube-tunnel has not sent its names");
     }
+    tell_left_out(u);
     return u->names.ready
                ? OK
                : diag_set(why, e, "kube-tunnel has ended while it sent its names");
@@ -60,6 +69,7 @@ static void take_lines(struct updates *u)
 
     if (read_lines(u, &changed) != ERR_AGAIN)
         lose_stream(u);
+    tell_left_out(u);
     if (changed && u->hosts && service_names_store(&u->names, u->hosts, NULL))
         return;
 }

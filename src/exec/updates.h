@@ -9,6 +9,8 @@ struct updates {
     struct control_lines *lines; /* NULL: there is no stream at present */
     struct service_names names;
     struct hosts *hosts; /* NULL: names are only read */
+    size_t told;         /* names that are left out, at the last call of on_left_out */
+    void (*on_left_out)(size_t count); /* other names than before are left out */
 };
 
 /* Opens the stream and reads the names that there are, for at most deadline_ms. */

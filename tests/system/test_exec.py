@@ -28,7 +28,7 @@ import pytest
 import server_first
 from kubeconfigs import Kubeconfig
 from server_first import ACCOUNT, MARIADBD, SSHD, Ssh, mariadb_client, mariadb_server
-from tunnel_process import BINARY, KubeTunnel, clean_environment, eventually, free_ports
+from tunnel_process import BINARY, KubeTunnel, clean_environment, curl, eventually, free_ports
 
 SANITIZED = b"__asan_init" in BINARY.read_bytes()
 DAEMON = 1  # has an entry in the user database, and no rights
@@ -184,6 +184,28 @@ def test_names_that_are_added_and_removed_appear(own_cluster):
     assert address(SEED) == kept
     process.stdin.close()
     assert process.wait(10) == 0
+
+
+def test_names_that_have_no_room_later_are_told(own_cluster, tmp_path):
+    person, playground = own_cluster
+    process = person.start("sleep", "100")
+    eventually(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "sleep\n")
+    control = person.folder / "kube-tunnel" / "default.sock"
+    pinned = json.loads(curl("--unix-socket", control, "http://control/v1/addresses").text)["listeners"]
+    process.kill()
+    process.communicate()
+    person.tunnel.stop()
+    person.tunnel.command += ["--max-address-listeners", str((pinned + 1) * 4 // 3)]
+    person.tunnel.start()
+    with open(tmp_path / "errors", "w+", encoding="utf-8") as errors:
+        process = person.start("sleep", "100", stderr=errors)
+        eventually(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "sleep\n")
+        at_first = Path(errors.name).read_text()
+        playground.order(*(f"service create shop/zz{i} web {port} 8080" for i, port in enumerate(free_ports(4))))
+        eventually(lambda: re.search(r"[1-4] names of services do not resolve", Path(errors.name).read_text()))
+    process.kill()
+    process.communicate()
+    assert "do not resolve" not in at_first
 
 
 GO = """package main
