@@ -218,6 +218,16 @@ void opened_close(struct address_entry *e)
     free(o);
 }
 
+void opened_follow(struct address_entry *e)
+{
+    struct opened *o = e->opened;
+
+    if (o && !o->following)
+        begin_following(o);
+    if (o && o->following->lookup.result == ERR_NOT_FOUND)
+        opened_close(e);
+}
+
 void opened_unpin(struct address_entry *e)
 {
     e->pins--;

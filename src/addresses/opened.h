@@ -19,6 +19,8 @@ struct service;
 MUST_CHECK enum err opened_open(struct addresses *a, struct address_entry *entry,
                                 const struct service *service, struct diag *why);
 void opened_close(struct address_entry *e); /* nothing if it is not open */
+/* Follows its service from now on; closes if the catalog knows that it is gone. */
+void opened_follow(struct address_entry *e);
 /* Ends one of its pins, which counts as a use. */
 void opened_unpin(struct address_entry *e);
 

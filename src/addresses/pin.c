@@ -9,10 +9,22 @@
 #include "cluster/cluster.h"
 #include "cluster/clusters.h"
 #include "config/config.h"
+#include "serve/policy.h"
+
+#define LOOKED_AT_MAX 250 /* services that have pinned names, in a scan */
+
+/* A service of which names are pinned: its own, or those of its pods. */
+struct pinned_service {
+    struct list_node names; /* struct pinned */
+    uint64_t turn;          /* which scans look at it */
+    char *text;             /* its key in `services` */
+};
 
 /* A name that is pinned. */
 struct pinned {
-    struct list_node node;    /* of all, or of those that are to be reported */
+    struct list_node node; /* of all, or of those that are to be reported */
+    struct list_node of_service;
+    struct pinned_service *service;
     struct address_entry *at; /* pinned; NULL: not yet */
     uint64_t scan;            /* the last that has seen it */
     uint64_t shape;           /* of its ports, as they were reported */
@@ -27,7 +39,9 @@ struct address_pin {
     struct task *wake;
     struct timer scan_later;
     uint64_t scans;
+    uint64_t turns;
     struct map names;         /* struct pinned */
+    struct map services;      /* struct pinned_service */
     struct list_node quiet;   /* those that were reported */
     struct list_node changed; /* those that are to be */
     bool complete;            /* the catalog had its first lists at the last scan */
@@ -39,10 +53,44 @@ struct address_pin {
 
 /* ---- names ---- */
 
+static char *service_text(const struct address_key *key)
+{
+    return xasprintf("%.*s/%.*s", STR_ARG(key->ns), STR_ARG(key->service));
+}
+
+static struct pinned_service *obtain_service(struct address_pin *p,
+                                             const struct address_key *key)
+{
+    AUTO_FREE char *text = service_text(key);
+    struct pinned_service *s = map_get(&p->services, str_of(text));
+
+    if (s)
+        return s;
+    s = xcalloc(1, sizeof(*s));
+    list_init(&s->names);
+    s->turn = p->turns++;
+    map_set(&p->services, str_of(text), s);
+    s->text = TAKE(text);
+    return s;
+}
+
+static void leave_service(struct address_pin *p, struct pinned *n)
+{
+    struct pinned_service *s = n->service;
+
+    list_remove(&n->of_service);
+    if (!list_empty(&s->names))
+        return;
+    map_remove(&p->services, str_of(s->text));
+    free(s->text);
+    free(s);
+}
+
 static void pinned_destroy(struct address_pin *p, struct pinned *n)
 {
     if (n->at)
-        n->at->pins--;
+        opened_unpin(n->at);
+    leave_service(p, n);
     list_remove(&n->node);
     map_remove(&p->names, str_of(n->text));
     free(n->text);
@@ -69,14 +117,18 @@ static uint64_t shape_of(const struct address_entry *e)
     return shape;
 }
 
-static struct pinned *obtain(struct address_pin *p, const char *text)
+static struct pinned *obtain(struct address_pin *p, const struct address_key *key,
+                             const char *text)
 {
     struct pinned *n = map_get(&p->names, str_of(text));
 
-    if (n || p->names.count >= PIN_NAMES_MAX)
+    if (n)
         return n;
     n = xcalloc(1, sizeof(*n));
     n->text = xstrdup(text);
+    n->service = obtain_service(p, key);
+    list_init(&n->of_service);
+    list_append(&n->service->names, &n->of_service);
     list_init(&n->node);
     list_append(&p->changed, &n->node);
     map_set(&p->names, str_of(text), n);
@@ -129,11 +181,12 @@ static void see(struct address_pin *p, const struct address_key *key,
                 const struct service *s, bool headless)
 {
     AUTO_FREE char *text = declared_name(key);
-    struct address_entry *e = open_entry(p, key, s);
-    struct pinned *n = e ? obtain(p, text) : NULL;
+    bool full = p->names.count >= PIN_NAMES_MAX && !map_get(&p->names, str_of(text));
+    struct address_entry *e = full ? NULL : open_entry(p, key, s);
 
-    if (!n)
+    if (!e)
         return;
+    struct pinned *n = obtain(p, key, text);
     n->scan = p->scans;
     n->headless = headless;
     if (n->gone || n->shape != shape_of(e))
@@ -173,6 +226,32 @@ static bool is_listed(const struct address_pin *p, const char *ns)
     return listed;
 }
 
+/* A number of them, so that a scan builds a limited number of entries in the catalog. */
+static bool is_its_turn(const struct address_pin *p, const struct pinned_service *s)
+{
+    size_t scans = p->services.count / LOOKED_AT_MAX + 1;
+
+    return !p->ready || (s->turn + p->scans) % scans == 0;
+}
+
+/* Has a listener of it changed, other than by a look at it? */
+static bool has_changed(const struct pinned_service *s)
+{
+    list_for_each (n, &s->names, struct pinned, of_service)
+        if (!n->at->opened || n->shape != shape_of(n->at))
+            return true;
+    return false;
+}
+
+static bool wants_pinned(const struct address_pin *p, const struct pinned_service *s)
+{
+    if (is_its_turn(p, s) || has_changed(s))
+        return true;
+    list_for_each (n, &s->names, struct pinned, of_service)
+        n->scan = p->scans;
+    return false;
+}
+
 /* Without room no entry is built in the catalog for it. */
 static bool wants(void *owner, const char *ns, const char *name)
 {
@@ -181,16 +260,22 @@ static bool wants(void *owner, const char *ns, const char *name)
                                      .ns = str_of(ns),
                                      .service = str_of(name) };
 
-    if (!is_listed(p, ns))
+    if (!is_listed(p, ns) || !policy_opens(p->all->config, key.ns))
         return false;
+    AUTO_FREE char *text = service_text(&key);
+    const struct pinned_service *s = map_get(&p->services, str_of(text));
+    if (s)
+        return wants_pinned(p, s);
     if (has_room(p, &key))
         return true;
     p->left_out++;
     return false;
 }
 
-/* What the last scan has not seen.  One that goes to the end of the list is met again.  Its service
- * is gone, so its listeners close, unless another pin has them still. */
+/* What the last scan has not seen, if the catalog has all services.  One that goes to the end of
+ * the list is met again.  Its listeners close at once only if the service is gone for certain: it
+ * may be there, and a port of it be refused.  Else they stay for address-idle, so that no other
+ * user's program gets the clients that have the address still. */
 static void find_gone(struct address_pin *p, struct list_node *list)
 {
     list_for_each (n, list, struct pinned, node) {
@@ -201,8 +286,7 @@ static void find_gone(struct address_pin *p, struct list_node *list)
             continue;
         }
         n->gone = true;
-        if (n->at->pins == 1)
-            opened_close(n->at);
+        opened_follow(n->at);
         mark_changed(p, n);
     }
 }
@@ -233,8 +317,10 @@ static void scan(struct address_pin *p)
     catalog_each_wanted(cluster->catalog, wants, see_service, p);
     p->complete = catalog_ready(cluster->catalog, &error);
     cluster_unref(cluster);
-    find_gone(p, &p->quiet);
-    find_gone(p, &p->changed);
+    if (p->complete) {
+        find_gone(p, &p->quiet);
+        find_gone(p, &p->changed);
+    }
     if (!list_empty(&p->changed) || event_of_state(p))
         task_wake(p->wake);
 }
@@ -265,6 +351,7 @@ enum err pin_open(struct addresses *a, struct str cluster, struct texts *namespa
     *namespaces = (struct texts){ 0 };
     p->wake = wake;
     map_init(&p->names);
+    map_init(&p->services);
     list_init(&p->quiet);
     list_init(&p->changed);
     timer_init(&p->scan_later, a->sched, on_scan);
@@ -283,6 +370,7 @@ void pin_close(struct address_pin *p)
     list_for_each (n, &p->changed, struct pinned, node)
         pinned_destroy(p, n);
     map_finish(&p->names);
+    map_finish(&p->services);
     texts_finish(&p->namespaces);
     free(p->cluster);
     p->all->pins--;

@@ -4,7 +4,8 @@
  * services of one cluster every PIN_SCAN_MS, opens the address of each, and of the pods of
  * headless services that have names, and keeps it open.  At most PIN_NAMES_MAX names of a pin, and
  * three quarters of all listeners, are pinned.  What is beyond that is left out: at an address that
- * is not listened on, another user's program could get the clients.
+ * is not listened on, another user's program could get the clients.  For the same reason an address
+ * that is not pinned any more closes as one that was looked up does.
  * Where services may not be listed, only those that were looked up are known.
  */
 #pragma once
@@ -31,7 +32,7 @@ void pin_close(struct address_pin *p); /* NULL accepted */
 enum pin_event {
     PIN_NOTHING,
     PIN_NAME,     /* new, or changed */
-    PIN_GONE,     /* no longer there */
+    PIN_GONE,     /* no client may be sent there any more */
     PIN_LEFT_OUT, /* once: there is no room for all names; see max-address-listeners */
     PIN_READY,    /* once, after the names that were there at first */
 };
