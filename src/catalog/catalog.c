@@ -57,15 +57,14 @@ static void log_entry(const struct record *r)
               LOG_S("ready", entry_has_ready(r->service) ? "yes" : "no"));
 }
 
-static bool same_left_out(const struct service *before, const struct service *after)
+/* Each change once, also if the entry was dropped meanwhile and is built again. */
+static void log_left_out(struct record *r, const struct service *s)
 {
-    size_t ports = before ? before->ports_left_out : 0;
-    size_t endpoints = before ? before->endpoints_left_out : 0;
-    return ports == after->ports_left_out && endpoints == after->endpoints_left_out;
-}
-
-static void log_left_out(const struct record *r, const struct service *s)
-{
+    if (r->ports_left_out == s->ports_left_out &&
+        r->endpoints_left_out == s->endpoints_left_out)
+        return;
+    r->ports_left_out = (uint32_t)s->ports_left_out;
+    r->endpoints_left_out = (uint32_t)s->endpoints_left_out;
     log_warn(CLUSTER_ID(r->catalog->settings.cluster),
              "the service has more ports or endpoints than are served",
              LOG_S("namespace", r->ns), LOG_S("name", r->name),
@@ -86,8 +85,7 @@ static void publish_record(struct record *r, struct service *service)
     free(TAKE(r->failure));
     settle(r, OK, r->catalog->settings.keep_ms);
     if (changed) {
-        if (!same_left_out(r->service, service))
-            log_left_out(r, service);
+        log_left_out(r, service);
         held_replace(r, service);
         log_entry(r);
         record_built(r);

@@ -56,6 +56,7 @@ struct record {
     uint64_t noted_at;       /* sched ms: when pods were listed for this entry; 0: not */
     uint64_t used_at;        /* sched ms: last look-up */
     uint64_t built_at;       /* sched ms: when the entry was built from watched objects */
+    uint32_t ports_left_out, endpoints_left_out; /* as they were logged */
 
     struct fetch *fetch;        /* under way, or NULL */
     struct lazy_watch *lazy;    /* of this service alone, or NULL */

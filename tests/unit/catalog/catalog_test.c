@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "captured_log.h"
 #include "catalog/catalog.h"
 #include "catalog/record.h"
 #include "fake_api.h"
@@ -2016,6 +2017,14 @@ static void count_one(void *owner, const struct service *s)
     (*count)++;
 }
 
+static void count_all(void *owner, const struct service *s)
+{
+    size_t *count = owner;
+
+    (void)s;
+    (*count)++;
+}
+
 static void entries_of_a_list_of_all_are_limited(void **state)
 {
     struct world *w = *state;
@@ -2027,6 +2036,31 @@ static void entries_of_a_list_of_all_are_limited(void **state)
     assert_int_equal(entries(w), KEPT);
     catalog_each(w->catalog, count_one, &count);
     assert_int_equal(count, 2 * MANY);
+}
+
+static void what_is_left_out_is_logged_once_for_entries_that_are_dropped(void **state)
+{
+    struct world *w = *state;
+    const size_t ports = 20001; /* PORTS_MAX + 1 */
+    const char *words = "more ports or endpoints than are served";
+    AUTO_FREE char *text = xmalloc(ports * 20 + 200);
+    size_t count = 0;
+    int len = sprintf(text, "{'metadata': {'namespace': 'shop', 'name': 'large'},"
+                            " 'spec': {'selector': {'app': 'x'}, 'ports': [");
+
+    for (size_t i = 1; i <= ports; i++)
+        len += sprintf(text + len, "%s{'port': %zu}", i > 1 ? "," : "", i);
+    strcpy(text + len, "]}}");
+    fake_event(w->api, SERVICES, API_ADDED, text);
+    watch_many(w);
+    captured_log_begin();
+    for (int i = 0; i < 3; i++)
+        catalog_each(w->catalog, count_all, &count);
+    assert_int_equal(count, 3 * (MANY + 1));
+    const char *first = strstr(captured_log(), words);
+    assert_non_null(first);
+    assert_null(strstr(first + 1, words));
+    captured_log_end();
 }
 
 /* Its slices change while there is no entry; the next look-up has them. */
@@ -2313,6 +2347,7 @@ int main(void)
         TEST(selectors_of_deployments_become_queries),
         TEST(entries_that_no_look_up_holds_are_limited),
         TEST(entries_of_a_list_of_all_are_limited),
+        TEST(what_is_left_out_is_logged_once_for_entries_that_are_dropped),
         TEST(an_entry_that_was_dropped_is_built_from_new_objects),
         TEST(an_entry_that_connections_were_made_from_stays),
         TEST(an_entry_is_kept_until_its_service_is_gone),
