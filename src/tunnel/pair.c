@@ -294,7 +294,7 @@ static void pair_abort(struct stream *s)
 static bool pair_is_reusable(const struct stream *s)
 {
     const struct pair *p = container_of(s, const struct pair, stream);
-    return p->owner && !p->overran && p->owner->ops->is_reusable(p->owner);
+    return p->owner && p->owner->ops->is_reusable(p->owner);
 }
 
 static bool pair_is_free(const struct stream *s, bool alone)
@@ -309,7 +309,7 @@ static void pair_lend(struct stream *s, bool lent)
 
     pair_set_lent(p, lent);
     p->moved = 0;
-    p->without_credit = false;
+    p->without_credit = p->overran = false;
     if (p->owner && !lent)
         p->owner->ops->returned(p->owner);
 }

@@ -64,9 +64,8 @@ struct pair {
     bool answered;       /* the pod has sent a byte on it */
     bool without_credit; /* the only pair in use on a shared tunnel: it sent more than
                             credit allows */
-    bool overran; /* its worker's queue may have been full: a byte from the pod afterwards
-                     proves nothing, but a PING does.  The pair is not reused, so that it
-                     is closed and a probe follows */
+    bool overran; /* since it was lent, its worker's queue may have been full: a byte from
+                     the pod afterwards proves nothing, but a PING does */
     uint64_t moved;      /* bytes since it was lent, in both directions */
     uint32_t unanswered; /* data frames sent since the pod last sent a byte */
     uint32_t allowance;  /* bytes that it may still send in this turn: flush.c */

@@ -799,26 +799,6 @@ static void idle_pairs_wait_for_the_proof_that_an_upload_was_taken(void **state)
     close_all();
 }
 
-/* The pod may have answered without reading the request. */
-static void an_upload_that_was_answered_early_is_not_reused(void **state)
-{
-    (void)state;
-    struct server *s = open_all();
-    struct stream *idle;
-    struct user *upload = only_one_in_use(&idle);
-
-    upload_without_credit(s, upload);
-    s->end->paused = false;
-    stream_update(s->end);
-    rig_run();
-    server_data(s, s->pairs[pair_of(s, upload)].data_id, "x", 1, 0);
-    rig_run();
-    user_expect(upload, "x", 1);
-    assert_true(stream_is_reusable(idle));
-    assert_false(stream_is_reusable(user_stream(upload)));
-    close_all();
-}
-
 /* ---- which pairs share ---- */
 
 static void coalescing(uint32_t own_max)
@@ -988,7 +968,6 @@ int main(void)
         CASE(a_saturated_tunnel_gets_no_further_pairs),
         CASE(an_upload_that_was_not_taken_leaves_no_idle_pair),
         CASE(idle_pairs_wait_for_the_proof_that_an_upload_was_taken),
-        CASE(an_upload_that_was_answered_early_is_not_reused),
         CASE(after_a_large_answer_pairs_get_own_tunnels),
         CASE(after_many_small_answers_pairs_share_again),
         CASE(a_long_connection_does_not_prevent_sharing),
