@@ -122,7 +122,8 @@ static bool put_four(char *to, const char *from)
     return !any_special(four | (ONES << 32) * ' ');
 }
 
-/* One to three bytes: the first, the middle and the last one. */
+/* Copies a text of one to three bytes: its first, middle and last byte, some of them twice.  False:
+ * one of them has to be escaped. */
 static bool put_few(char *to, struct str text)
 {
     uint64_t first = (uint8_t)text.at[0], middle = (uint8_t)text.at[text.len / 2],

@@ -38,7 +38,7 @@ static void print_words(const struct typed_word *t)
     }
 }
 
-/* What was written so far is the answer: blocks of a few kilobytes. */
+/* The time is over.  The shell has the blocks that were written; what is still buffered is lost. */
 static void on_alarm(int signum)
 {
     (void)signum;
